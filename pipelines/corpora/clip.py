@@ -1,0 +1,52 @@
+"""What every corpus adapter yields: clips, the files behind them, and what could not be found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.recipe import Task
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled recording.
+
+    Attributes:
+        name: unique in the corpus and safe as a file name, e.g. `071309_w_21-BL1-081`.
+        group: what may not be split between training and test, e.g. the subject.
+        label: class index, or None where the clip has no label.
+        files: source kind -> file, e.g. {"video": ..., "biosignals": ...}. A kind whose file does not exist is absent.
+        attributes: what is known about the group, e.g. {"sex": "w", "age": "21"}.
+    """
+
+    name: str
+    group: str
+    label: int | None
+    files: Mapping[str, Path]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One line of failures.csv: a modality of a clip that could not be used, and why."""
+
+    clip: str
+    modality: str
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """An indexed corpus: what is there, and what its index promised but the disk does not hold."""
+
+    name: str
+    root: Path
+    task: Task
+    clips: tuple[Clip, ...]
+    missing: tuple[Failure, ...] = ()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Group names in sorted order."""
+        return tuple(sorted({clip.group for clip in self.clips}))

@@ -1,0 +1,51 @@
+"""Errors a user can act on. The command line prints their message, never a traceback.
+
+Every message names the file, the value and the remedy. The exit status travels with the class, so that no
+command has to know which mistake maps to which number.
+"""
+
+from pathlib import Path
+
+
+class MtpkdError(Exception):
+    """Base of every expected failure; `exit_status` is what the process returns."""
+
+    exit_status = 1
+
+
+class SettingsError(MtpkdError):
+    """A recipe or a command line that cannot be meant: exit status 2."""
+
+    exit_status = 2
+
+
+class TooManyFailures(MtpkdError):
+    """More clips failed than `max_failures` allows: exit status 3."""
+
+    exit_status = 3
+
+
+class MissingArtifact(MtpkdError):
+    """A stage was started before the stage that writes its input."""
+
+
+class LeakageError(MtpkdError):
+    """Something learned from subjects that it must not have seen."""
+
+
+class UnreadableMedia(MtpkdError):
+    """One input file cannot be used; recorded in failures.csv, the run goes on.
+
+    Args:
+        file: the file at fault.
+        reason: one line, lower case, that names the offending value.
+    """
+
+    def __init__(self, file: Path | str, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.file = Path(file)
+        self.reason = reason
+
+    def __reduce__(self):
+        # Exceptions cross process borders; the default would replay the joined message as `file`.
+        return type(self), (self.file, self.reason)

@@ -1,0 +1,150 @@
+"""Networks, how they are trained, and how they are judged."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipelines.recipe.base import Settings
+
+
+class EncoderSettings(Settings):
+    """One modality's encoder."""
+
+    architecture: Literal["r3d-18", "small-video", "resnet-18", "small-spectrogram", "wave-cnn", "features-mlp"]
+    """Video: r3d-18, small-video; biosignals: resnet-18, small-spectrogram (spectrograms), wave-cnn, features-mlp."""
+    weights: Path | None = None
+    """Published weights with torchvision's keys (safetensors or a torch file of tensors); None starts from noise."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
+    """Dropout on the embedding, before the head."""
+
+
+class OptimisationSettings(Settings):
+    """One training: AdamW until the inner validation subjects stop improving."""
+
+    epochs: Annotated[int, Field(ge=1)] = 30
+    """Most epochs."""
+    patience: Annotated[int, Field(ge=1)] = 8
+    """Epochs without improvement on the inner validation subjects before training stops."""
+    batch_size: Annotated[int, Field(ge=2)] = 32
+    """Clips in a batch; anchors of the transport are drawn within it."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Peak learning rate; it falls to zero along a half cosine."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    """Decoupled weight decay."""
+    gradient_clip: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of the gradient."""
+
+
+class ModelSettings(Settings):
+    """Shapes shared by teachers and student."""
+
+    embedding: Annotated[int, Field(ge=8, le=4096)] = 512
+    """Width D of every embedding."""
+    tokens: Annotated[int, Field(ge=1, le=32)] = 4
+    """Tokens an embedding is split into: attention over one token a modality would be trivial."""
+    width: Annotated[int, Field(ge=8, le=2048)] = 128
+    """Width of the multimodal transformer."""
+    depth: Annotated[int, Field(ge=1, le=12)] = 2
+    """Blocks of self- and cross-attention."""
+    heads: Annotated[int, Field(ge=1, le=32)] = 4
+    """Attention heads."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
+    """Dropout inside the transformer, adapters and the hallucination net."""
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "ModelSettings":
+        if self.width % self.heads:
+            raise ValueError(f"model.width = {self.width} must be a multiple of model.heads = {self.heads}")
+        return self
+
+
+class TeacherSettings(Settings):
+    """Which teachers there are, and how their opinion of a training clip is obtained."""
+
+    subsets: tuple[tuple[str, ...], ...] | None = None
+    """Modality subsets, one teacher each; null: every modality alone, and all together (the joint teacher)."""
+    cross_fit: Annotated[int, Field(ge=0, le=20)] = 3
+    """Parts the training subjects are split into for out-of-fold teacher losses; 0 uses in-sample losses, which
+    always prefer whichever teacher overfits most."""
+
+    @model_validator(mode="after")
+    def _not_one(self) -> "TeacherSettings":
+        if self.cross_fit == 1:
+            raise ValueError("teachers.cross_fit = 1 leaves no subject to train on: use 0 (off) or at least 2")
+        return self
+
+
+class AlignmentSettings(Settings):
+    """Self-distillation of every teacher towards the joint one (METHOD: step 3)."""
+
+    term: Literal["cosine", "mse", "kl", "mmd"] = "cosine"
+    """How an adapted embedding is drawn to the joint one."""
+    weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    """Weight of the alignment term; the task loss has the rest."""
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    """Softening of the heads' outputs for `kl`."""
+
+
+class DistillationSettings(Settings):
+    """What the student minimises (METHOD: step 4)."""
+
+    methods: tuple[str, ...] = ("none", "none-matched", "mt-pkdot")
+    """Students trained by default; `none` is the visual-only baseline that every other is compared with."""
+    alpha: Annotated[float, Field(ge=0)] = 0.8
+    """Weight of the task loss."""
+    beta: Annotated[float, Field(ge=0)] = 0.2
+    """Weight of the structural transport loss."""
+    gamma: Annotated[float, Field(ge=0)] = 0.2
+    """Weight of the centroid loss."""
+    anchors: Annotated[int, Field(ge=1)] = 30
+    """Columns k compared in every row of the similarity matrices; at most the batch size."""
+    blur: Annotated[float, Field(gt=0)] = 0.1
+    """Square root of the entropic regularisation."""
+    selection: Literal["batch", "sample", "confidence", "joint"] = "batch"
+    """Which teacher speaks: the best of a batch, of a sample, all by softmax, or always the joint one (PKDOT)."""
+
+
+class ProtocolSettings(Settings):
+    """Who trains, who validates, who tests. Always by whole subjects."""
+
+    name: Literal["k-fold", "loso", "hold-out"] = "k-fold"
+    """Subject-grouped k folds, leave-one-subject-out, or the corpus' published hold-out."""
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Folds of `k-fold`."""
+    seeds: tuple[int, ...] = (0,)
+    """Every fold is trained once with each seed."""
+    validation_share: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
+    """Share of a fold's training subjects set aside for early stopping."""
+
+
+class TrainingSettings(Settings):
+    """How each network is optimised, and on what."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a CUDA device where there is one."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """Lightning Fabric's name of the floating point precision."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """CPU threads of one process; results are bitwise equal only for an equal number."""
+    teachers: OptimisationSettings = OptimisationSettings()
+    """Encoders and heads, on frames and waves."""
+    fusion: OptimisationSettings = OptimisationSettings(epochs=60, patience=10)
+    """Multimodal transformers, on cached embeddings."""
+    hallucination: OptimisationSettings = OptimisationSettings(epochs=60, patience=10)
+    """The hallucination net, on cached embeddings."""
+    alignment: OptimisationSettings = OptimisationSettings(epochs=40, patience=10, learning_rate=5e-4)
+    """Adapters, heads and the joint transformer, on cached embeddings."""
+    distillation: OptimisationSettings = OptimisationSettings(
+        epochs=60, patience=10, batch_size=128, learning_rate=5e-4
+    )
+    """The student, on cached embeddings."""
+
+
+class EvaluationSettings(Settings):
+    """How uncertain a number is."""
+
+    resamples: Annotated[int, Field(ge=100)] = 2000
+    """Bootstrap resamples of test subjects behind every interval."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    """Coverage of the intervals."""

@@ -1,0 +1,72 @@
+"""From raw files to what is cached, and from the cache to what a model sees."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipelines.recipe.base import Settings
+
+BIOSIGNALS = ("eda", "ecg", "emg")
+
+
+class FaceSettings(Settings):
+    """From a video to square face crops."""
+
+    detector: Literal["haar", "face-alignment"] = "haar"
+    """`haar` is bundled with OpenCV; `face-alignment` needs its published weights and aligns by landmarks."""
+    size: Annotated[int, Field(ge=32, le=512)] = 112
+    """Side of a crop in pixels."""
+    margin: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
+    """Share of the face box added on every side before cropping."""
+    storage: Literal["jpeg", "raw"] = "jpeg"
+    """`jpeg` packs crops at quality 95; `raw` keeps uint8 pixels, faster and seven times larger."""
+    min_coverage: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
+    """A clip with a face in fewer than this share of its frames counts as one without a face."""
+
+
+class BiosignalSettings(Settings):
+    """From a `_bio.csv` to waves, log-spectrograms and features."""
+
+    emg_channel: Literal["emg_trapezius", "emg_corrugator", "emg_zygomaticus"] = "emg_trapezius"
+    """Column read as EMG; in Part A only the trapezius is meaningful."""
+    rate: Annotated[float, Field(gt=0)] = 512.0
+    """Expected sampling rate in Hz; a file whose time column says otherwise is a recorded failure."""
+    rate_tolerance: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.02
+    """Relative difference from `rate` that is still accepted."""
+    seconds: Annotated[float, Field(gt=0)] = 5.5
+    """Length that every wave is cut, or padded and masked, to."""
+    max_missing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
+    """A channel with more than this share of NaN counts as missing; shorter gaps are interpolated and masked."""
+    eda_band: tuple[float | None, float | None] = (None, 4.0)
+    """High-pass and low-pass in Hz, None for open."""
+    ecg_band: tuple[float | None, float | None] = (0.1, 250.0)
+    """High-pass and low-pass in Hz; a linear trend is removed first."""
+    emg_band: tuple[float | None, float | None] = (20.0, 250.0)
+    """High-pass and low-pass in Hz."""
+    eda_rate: Annotated[float, Field(gt=0)] = 32.0
+    """Rate in Hz that the filtered EDA is resampled to."""
+    ecg_rate: Annotated[float, Field(gt=0)] = 256.0
+    """Rate in Hz that the filtered ECG is resampled to."""
+    emg_rate: Annotated[float, Field(gt=0)] = 512.0
+    """Rate in Hz that the filtered EMG is resampled to; its band reaches up to 250 Hz."""
+    normalisation: Literal["training", "per-subject"] = "training"
+    """`training`: statistics of training subjects; `per-subject`: of each subject's own clips (transductive)."""
+
+
+class WindowSettings(Settings):
+    """What a model sees of a clip's frames."""
+
+    start: Annotated[float, Field(ge=0.0)] = 2.0
+    """Start of the window in seconds; the paper reads 2.0 to 5.0 s."""
+    stop: Annotated[float, Field(gt=0.0)] = 5.0
+    """End of the window in seconds."""
+    frames: Annotated[int, Field(ge=1, le=256)] = 10
+    """Frames drawn from the window, one from each of as many equal segments."""
+    samplings: Annotated[int, Field(ge=1, le=64)] = 4
+    """Temporal samplings a clip kept in the embedding cache: the first is regular, the others are jittered."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "WindowSettings":
+        if self.stop <= self.start:
+            raise ValueError(f"windows.stop = {self.stop} must be greater than windows.start = {self.start}")
+        return self
