@@ -49,3 +49,7 @@ class UnreadableMedia(MtpkdError):
     def __reduce__(self):
         # Exceptions cross process borders; the default would replay the joined message as `file`.
         return type(self), (self.file, self.reason)
+
+
+class TrainingDiverged(MtpkdError):
+    """A loss that is no number any more."""

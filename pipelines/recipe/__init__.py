@@ -4,6 +4,8 @@ A recipe is a YAML file with the same shape. Unknown keys and contradictions are
 work. Shipped recipes lie in `recipes/`; the effective recipe of a workspace is written into it as `recipe.yaml`.
 """
 
+from pydantic import model_validator
+
 from pipelines.recipe.base import Settings, Task
 from pipelines.recipe.corpora import BioVidCorpus, Corpora, SyntheticCorpus
 from pipelines.recipe.learning import (
@@ -19,8 +21,11 @@ from pipelines.recipe.learning import (
 )
 from pipelines.recipe.media import BIOSIGNALS, BiosignalSettings, FaceSettings, WindowSettings
 
+JOINT = "joint"
+"""Name of the teacher that sees every modality."""
+
 __all__ = [
-    "BIOSIGNALS", "AlignmentSettings", "BioVidCorpus", "BiosignalSettings", "Corpora", "DistillationSettings",
+    "BIOSIGNALS", "JOINT", "AlignmentSettings", "BioVidCorpus", "BiosignalSettings", "Corpora", "DistillationSettings",
     "EncoderSettings", "EvaluationSettings", "FaceSettings", "ModelSettings", "OptimisationSettings",
     "ProtocolSettings", "Recipe", "Settings", "SyntheticCorpus", "Task", "TeacherSettings", "TrainingSettings",
     "WindowSettings",
@@ -31,6 +36,7 @@ class Recipe(Settings):
     """All settings of a run."""
 
     corpus: Corpora = BioVidCorpus()
+    """Which recordings, and what is predicted from them."""
     prevalent: tuple[str, ...] = ("faces",)
     """Modalities there at test time."""
     privileged: tuple[str, ...] = BIOSIGNALS
@@ -47,3 +53,41 @@ class Recipe(Settings):
     protocol: ProtocolSettings = ProtocolSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Prevalent modalities first, then privileged ones."""
+        return self.prevalent + self.privileged
+
+    @property
+    def teacher_subsets(self) -> dict[str, tuple[str, ...]]:
+        """Teacher name -> the modalities it sees, the joint one (all of them) last."""
+        subsets = self.teachers.subsets or tuple((modality,) for modality in self.modalities)
+        partial = {"+".join(subset): subset for subset in subsets if set(subset) != set(self.modalities)}
+        return {**partial, JOINT: self.modalities}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        known = ("faces", *BIOSIGNALS)
+        for modality in self.modalities:
+            if modality not in known:
+                raise ValueError(f"modality {modality!r} is unknown: use {', '.join(known)}")
+        if not self.prevalent or not self.privileged or len(set(self.modalities)) < len(self.modalities):
+            raise ValueError(
+                f"prevalent = {list(self.prevalent)} and privileged = {list(self.privileged)}: each needs at least one "
+                "modality, and none may be in both"
+            )
+        if set(self.encoders) != set(self.modalities):
+            raise ValueError(f"encoders = {sorted(self.encoders)}: exactly one for each of {sorted(self.modalities)}")
+        for modality, encoder in self.encoders.items():
+            if encoder.sees_frames != (modality == "faces"):
+                raise ValueError(f"encoders.{modality}.architecture = {encoder.architecture!r} does not fit {modality}")
+        self._check_subsets()
+        return self
+
+    def _check_subsets(self) -> None:
+        for subset in self.teachers.subsets or ():
+            if not subset or len(set(subset)) < len(subset) or not set(subset) <= set(self.modalities):
+                raise ValueError(
+                    f"teachers.subsets holds {list(subset)}: name each modality once, of {list(self.modalities)}"
+                )

@@ -18,6 +18,11 @@ class EncoderSettings(Settings):
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     """Dropout on the embedding, before the head."""
 
+    @property
+    def sees_frames(self) -> bool:
+        """Whether the architecture reads face crops rather than a biosignal."""
+        return self.architecture in ("r3d-18", "small-video")
+
 
 class OptimisationSettings(Settings):
     """One training: AdamW until the inner validation subjects stop improving."""

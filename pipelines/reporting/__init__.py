@@ -1,0 +1,15 @@
+"""What people and scripts read of a run: the console table, and the result files."""
+
+from pipelines.reporting.table import BASELINE, ResultRow, print_table, results_table, verdict
+from pipelines.reporting.writers import (
+    FoldResult,
+    GroupResult,
+    write_results_by_group_csv,
+    write_results_csv,
+    write_results_json,
+)
+
+__all__ = [
+    "BASELINE", "FoldResult", "GroupResult", "ResultRow", "print_table", "results_table", "verdict",
+    "write_results_by_group_csv", "write_results_csv", "write_results_json",
+]  # fmt: skip

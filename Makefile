@@ -1,0 +1,40 @@
+# Everything a checkout needs, in the few commands that the Dockerfile and .ci/run use too.
+.DEFAULT_GOAL := help
+.PHONY: help system install demo test lint bench clean
+
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# Set by the Dockerfile, whose image is the environment.
+EXTRAS ?= [dev]
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+system:  ## Install the system libraries of apt-packages.txt where Debian's package manager lacks them
+	@sh scripts/install-system-packages.sh apt-packages.txt
+
+install: system $(VENV)/.installed  ## Make .venv from constraints.txt
+
+$(VENV)/.installed: constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mtpkd needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.$(EXTRAS)'
+	@touch $@
+
+demo: install  ## Render a small corpus, run all five stages on it, print the results
+	$(BIN)/mtpkd run demo
+
+test: install lint  ## Lint, check types, run the whole test suite
+	$(BIN)/python -m pytest
+
+lint: install  ## ruff and pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: install  ## Measure the claims of benchmarks/README.md
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:  ## Remove .venv; runs/ and data/ are yours
+	rm -rf $(VENV)

@@ -1,0 +1,17 @@
+"""`mtpkd align`: stage 3."""
+
+from mtpkd_cli.options import DependenciesOption, WorkersOption, WorkspaceOption, open_workspace, speak
+
+
+def align(
+    workspace: WorkspaceOption = None, workers: WorkersOption = None, with_dependencies: DependenciesOption = False
+) -> None:
+    """Teachers -> adapters that draw every teacher to the joint one, and aligned embeddings."""
+    from pipelines.stages import align as stage
+    from pipelines.stages import run_before
+
+    speak()
+    recipe, place = open_workspace(workspace)
+    if with_dependencies:
+        run_before("align", recipe, place, workers=workers)
+    stage.run(recipe, place, workers=workers)

@@ -1,0 +1,55 @@
+"""`mtpkd evaluate`: stage 5."""
+
+from typing import TYPE_CHECKING
+
+from mtpkd_cli.options import DependenciesOption, MetricOption, WorkersOption, WorkspaceOption, open_workspace, speak
+
+if TYPE_CHECKING:
+    from pipelines.recipe import Recipe
+    from pipelines.workspace import Workspace
+
+
+def evaluate(
+    metric: MetricOption = None,
+    workspace: WorkspaceOption = None,
+    workers: WorkersOption = None,
+    with_dependencies: DependenciesOption = False,
+) -> None:
+    """Students and teachers -> predictions on test subjects, results.csv, results.json and a table."""
+    from pipelines.corpora import task_of
+    from pipelines.metrics import get_metric
+    from pipelines.stages import evaluate as stage
+    from pipelines.stages import run_before
+
+    speak()
+    recipe, place = open_workspace(workspace)
+    if metric is not None:
+        get_metric(metric, task_of(recipe.corpus))
+    if with_dependencies:
+        run_before("evaluate", recipe, place, workers=workers)
+    stage.run(recipe, place, workers=workers)
+    show_results(recipe, place, metric)
+
+
+def show_results(recipe: "Recipe", place: "Workspace", name: str | None) -> None:
+    """Print the table of one metric, by default the task's headline."""
+    from rich.console import Console
+
+    from pipelines.corpora import task_of
+    from pipelines.metrics import get_metric, metrics_for
+    from pipelines.reporting import print_table
+    from pipelines.reporting.results import describe_protocol, read_rows
+
+    task = task_of(recipe.corpus)
+    metric = get_metric(name, task) if name else metrics_for(task)[0]
+    console = Console(highlight=False)
+    console.print()
+    print_table(
+        console,
+        read_rows(place, metric.name),
+        metric=metric,
+        task=task,
+        note=describe_protocol(recipe),
+        confidence=recipe.evaluation.confidence,
+    )
+    console.print(f"\nall metrics: {place.results('.csv')}, {place.results('.json')}", soft_wrap=True)

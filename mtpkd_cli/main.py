@@ -1,0 +1,56 @@
+"""The application: commands in the order of the pipeline, and one place where errors become messages."""
+
+import sys
+
+import typer
+
+from mtpkd_cli import (
+    align,
+    crop_faces,
+    distill,
+    evaluate,
+    extract_biosignals,
+    preprocess,
+    run,
+    train_teachers,
+    validate,
+)
+from pipelines.errors import MtpkdError
+
+app = typer.Typer(
+    name="mtpkd",
+    help="Distil teachers that saw everything in the laboratory into a student that sees only the face.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("validate")(validate.validate)
+app.command("preprocess")(preprocess.preprocess)
+app.command("train-teachers")(train_teachers.train_teachers)
+app.command("align")(align.align)
+app.command("distill")(distill.distill)
+app.command("evaluate")(evaluate.evaluate)
+app.command("crop-faces")(crop_faces.crop_faces)
+app.command("extract-biosignals")(extract_biosignals.extract_biosignals)
+
+
+def main() -> None:
+    """Run the command line. Expected errors end in a message and their exit status, never in a traceback."""
+    try:
+        app()
+    except MtpkdError as error:
+        _fail(str(error), error.exit_status)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        _fail(f"{error.filename or 'a file'}: {error.strerror}", 1)
+    except KeyboardInterrupt:
+        _fail("interrupted: the same command goes on where it stopped", 130)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"mtpkd: error: {message}", file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,73 @@
+"""What the commands share: their options, which workspace is meant, which recipe it has, and how they speak."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pipelines.recipe import Recipe
+    from pipelines.workspace import Workspace
+
+RUNS = Path("runs")
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option("--workspace", help="Folder of the run's files.", show_default="the only one in runs/"),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes to use.", show_default="one a processor")
+]
+DependenciesOption = Annotated[
+    bool, typer.Option("--with-dependencies", help="First run the stages before this one, where they are stale.")
+]
+MetricOption = Annotated[
+    str | None, typer.Option("--metric", help="accuracy, auc, macro-f1, ccc, ...")
+]
+
+
+def speak() -> None:
+    """Show what the stages report, one line each, without tearing a progress bar apart."""
+    from tqdm import tqdm
+
+    class Writer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            tqdm.write(self.format(record))
+
+    logger = logging.getLogger("mtpkd")
+    logger.setLevel(logging.INFO)
+    logger.handlers = [Writer()]
+    logger.propagate = False
+
+
+def open_workspace(folder: Path | None) -> "tuple[Recipe, Workspace]":
+    """The workspace that is meant and its recipe.
+
+    Raises:
+        SettingsError: there is none, or there are several and none was named.
+    """
+    from pipelines.recipe.loading import load_recipe
+    from pipelines.workspace import Workspace
+
+    workspace = Workspace(folder or _only_workspace())
+    if not workspace.recipe.exists():
+        raise SettingsError(
+            f"{workspace.root} is not a workspace (it has no recipe.yaml): `mtpkd preprocess CORPUS --workspace "
+            f"{workspace.root}` makes one"
+        )
+    return load_recipe(workspace.recipe), workspace
+
+
+def _only_workspace() -> Path:
+    found = sorted(path.parent for path in RUNS.glob("*/recipe.yaml"))
+    if not found:
+        raise SettingsError(
+            f"there is no workspace in {RUNS}/ yet: start with `mtpkd preprocess biovid`, or name one with --workspace"
+        )
+    if len(found) > 1:
+        listed = "".join(f"\n  --workspace {path}" for path in found)
+        raise SettingsError(f"there are {len(found)} workspaces, say which one is meant:{listed}")
+    return found[0]

@@ -1,0 +1,39 @@
+"""`mtpkd run`: all five stages, what is stale of them, in order."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mtpkd_cli.options import RUNS, MetricOption, WorkersOption, WorkspaceOption, speak
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe (biovid, demo) or a YAML file.")],
+    root: Annotated[Path | None, typer.Argument(help="Where the corpus lies.", show_default="as in the recipe")] = None,
+    workspace: WorkspaceOption = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: key.sub=value; may be repeated.")
+    ] = None,
+    metric: MetricOption = None,
+    workers: WorkersOption = None,
+    max_failures: Annotated[
+        float, typer.Option("--max-failures", min=0, max=1, help="Share of clips that may fail.")
+    ] = 0.05,
+) -> None:
+    """Run every stage that is not up to date, and print the results."""
+    from mtpkd_cli.evaluate import show_results
+    from pipelines.corpora import task_of
+    from pipelines.metrics import get_metric
+    from pipelines.recipe.loading import load_recipe
+    from pipelines.stages import run_all
+    from pipelines.workspace import Workspace
+
+    speak()
+    overrides = tuple(settings or ()) + ((f"corpus.root={root}",) if root is not None else ())
+    chosen = load_recipe(recipe, overrides)
+    if metric is not None:
+        get_metric(metric, task_of(chosen.corpus))
+    place = Workspace(workspace or RUNS / chosen.corpus.name)
+    run_all(chosen, place, workers=workers, max_failures=max_failures)
+    show_results(chosen, place, metric)

@@ -1,0 +1,17 @@
+"""`mtpkd train-teachers`: stage 2."""
+
+from mtpkd_cli.options import DependenciesOption, WorkersOption, WorkspaceOption, open_workspace, speak
+
+
+def train_teachers(
+    workspace: WorkspaceOption = None, workers: WorkersOption = None, with_dependencies: DependenciesOption = False
+) -> None:
+    """Cache -> a teacher a modality, the joint teacher, embeddings and the hallucination net."""
+    from pipelines.stages import run_before
+    from pipelines.stages import train_teachers as stage
+
+    speak()
+    recipe, place = open_workspace(workspace)
+    if with_dependencies:
+        run_before("train-teachers", recipe, place, workers=workers)
+    stage.run(recipe, place, workers=workers)

@@ -1,0 +1,76 @@
+"""clips.csv and failures.csv: what is in the cache, and what could not be."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.errors import MtpkdError
+from pipelines.workspace import write_csv
+
+COVERAGE = "coverage_"
+_FIXED = ("clip", "group", "label", "class")
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """One line of clips.csv.
+
+    Attributes:
+        clip: name of the clip.
+        group: what may not be split, e.g. the subject.
+        label: class index, or None where the clip has no label.
+        label_name: class name, or empty.
+        attributes: e.g. {"sex": "w", "age": "21"}.
+        coverage: modality -> share of its frames or samples that can be used, 0 where the modality is missing.
+    """
+
+    clip: str
+    group: str
+    label: int | None
+    label_name: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    coverage: Mapping[str, float] = field(default_factory=dict)
+
+
+def write_clips(path: Path, rows: Sequence[ClipRow]) -> None:
+    """Write clips.csv, with one column an attribute and one coverage column a modality."""
+    attributes = sorted({key for row in rows for key in row.attributes})
+    modalities = list(dict.fromkeys(key for row in rows for key in row.coverage))
+    header = [*_FIXED, *attributes, *(COVERAGE + modality for modality in modalities)]
+    lines = [
+        [row.clip, row.group, "" if row.label is None else row.label, row.label_name]
+        + [row.attributes.get(key, "") for key in attributes]
+        + [f"{row.coverage.get(modality, 0.0):.4f}" for modality in modalities]
+        for row in rows
+    ]
+    write_csv(path, header, lines)
+
+
+def read_clips(path: Path) -> list[ClipRow]:
+    """Read clips.csv. Raises MtpkdError naming the line of a row that cannot be read."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        columns = reader.fieldnames or []
+        if not set(_FIXED) <= set(columns):
+            raise MtpkdError(f"{path}: columns {', '.join(_FIXED)} expected, found {', '.join(columns) or 'none'}")
+        attributes = [name for name in columns if name not in _FIXED and not name.startswith(COVERAGE)]
+        coverage = [name for name in columns if name.startswith(COVERAGE)]
+        rows = []
+        for row in reader:
+            try:
+                rows.append(_parse(row, attributes, coverage))
+            except (ValueError, TypeError) as error:
+                raise MtpkdError(f"{path}, line {reader.line_num}: {error}: run `mtpkd preprocess` again") from None
+    return rows
+
+
+def _parse(row: Mapping[str, str], attributes: Sequence[str], coverage: Sequence[str]) -> ClipRow:
+    return ClipRow(
+        clip=row["clip"],
+        group=row["group"],
+        label=int(row["label"]) if row["label"] else None,
+        label_name=row["class"],
+        attributes={name: row[name] for name in attributes},
+        coverage={name.removeprefix(COVERAGE): float(row[name]) for name in coverage},
+    )

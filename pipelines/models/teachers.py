@@ -1,0 +1,80 @@
+"""Teachers: an encoder with its head for one modality, a transformer with its head for several, and their alignment.
+
+All return (embedding (B, D), output (B, C)). No layer looks across samples.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from pipelines.models.adapters import Adapter
+from pipelines.models.fusion import MultimodalTransformer
+from pipelines.models.heads import Head
+from pipelines.recipe import JOINT, ModelSettings
+
+
+class UnimodalTeacher(nn.Module):
+    """Encoder and head of one modality."""
+
+    def __init__(self, *, encoder: nn.Module, embedding: int, num_outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = Head(embedding=embedding, num_outputs=num_outputs, dropout=dropout)
+
+    def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, ...) in the encoder's view -> embedding (B, D), output (B, C)."""
+        embedding = self.encoder(values)
+        return embedding, self.head(embedding)
+
+
+class FusionTeacher(nn.Module):
+    """Multimodal transformer and head over the embeddings of a subset of modalities."""
+
+    def __init__(self, *, modalities: tuple[str, ...], settings: ModelSettings, num_outputs: int) -> None:
+        super().__init__()
+        self.modalities = modalities
+        self.num_outputs = num_outputs
+        self.transformer = MultimodalTransformer(modalities, settings)
+        self.head = Head(embedding=settings.embedding, num_outputs=num_outputs, dropout=settings.dropout)
+
+    def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """{modality: (B, D)}, {modality: (B,) bool} -> joint embedding (B, D), output (B, C)."""
+        chosen = {name: embeddings[name] for name in self.modalities}
+        joint = self.transformer(chosen, {name: present[name] for name in self.modalities})
+        return joint, self.head(joint)
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Embeddings {teacher: (B, D)} and outputs {teacher: (B, C)}, adapted; the joint teacher's under `joint`."""
+
+    embeddings: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+
+class Aligner(nn.Module):
+    """Adapters and heads of every teacher, and the joint teacher they are drawn to (METHOD: step 3)."""
+
+    def __init__(
+        self, *, teachers: tuple[str, ...], joint: FusionTeacher, settings: ModelSettings, outputs: int
+    ) -> None:
+        super().__init__()
+        self.teachers = teachers
+        self.joint = joint
+        width, dropout = settings.embedding, settings.dropout
+        self.adapters = nn.ModuleDict(
+            {name: Adapter(embedding=width, bottleneck=width // 2, dropout=dropout) for name in teachers}
+        )
+        self.heads = nn.ModuleDict(
+            {name: Head(embedding=width, num_outputs=joint.num_outputs, dropout=dropout) for name in teachers}
+        )
+
+    def forward(
+        self, modalities: Mapping[str, Tensor], teachers: Mapping[str, Tensor], present: Mapping[str, Tensor]
+    ) -> Aligned:
+        """Modality embeddings feed the joint teacher, the other teachers' embeddings their adapters; all (B, D)."""
+        joint, joint_output = self.joint(modalities, present)
+        adapted = {name: self.adapters[name](teachers[name].nan_to_num()) for name in self.teachers}
+        outputs = {name: self.heads[name](embedding) for name, embedding in adapted.items()}
+        return Aligned(embeddings={**adapted, JOINT: joint}, outputs={**outputs, JOINT: joint_output})

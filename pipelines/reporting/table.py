@@ -1,0 +1,206 @@
+"""The result table of a run, and the sentence below it.
+
+Decisions. It fits 80 columns and says everything without colour: the interval of the difference is also drawn, so that
+"does it cross zero?" is seen before it is read. The drawing is to the scale of the students, where the question is; an
+arrow head stands for what lies beyond it. The verdict is read off the interval of the paired difference, never off two
+intervals side by side. Nothing else is computed here.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import copysign, isnan
+from typing import Any, Literal
+
+from rich.box import HORIZONTALS
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.metrics import Metric
+from pipelines.recipe import Task
+
+BASELINE = "none"
+BASELINE_WORDS = "visual only"
+HEADLINE = "mt-pkdot"
+HALF = 6  # columns of the drawing on each side of zero
+UNDEFINED = float("nan")
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One line of the table: a method's value and its paired difference to the visual-only baseline.
+
+    Values are in the metric's own unit (accuracy 0.75, not 75). NaN where there is none: an interval over one group,
+    the baseline's difference to itself.
+    """
+
+    method: str
+    role: Literal["teacher", "student"]
+    clips: int
+    groups: int
+    value: float
+    low: float
+    high: float
+    difference: float = UNDEFINED
+    difference_low: float = UNDEFINED
+    difference_high: float = UNDEFINED
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether the other rows are compared with this one."""
+        return self.role == "student" and self.method == BASELINE
+
+
+def results_table(
+    rows: Sequence[ResultRow], *, metric: Metric[Any], task: Task, note: str, confidence: float = 0.95
+) -> Table:
+    """Teachers first, then students, each in the order given.
+
+    Args:
+        rows: one a method.
+        metric: what the values are; it decides the digits and which direction is better.
+        task: what was predicted, for the title.
+        note: how it was measured, e.g. "5 folds by subject, 2 seeds, 2000 resamples of test subjects".
+        confidence: coverage of the intervals.
+
+    Returns:
+        A table of at most 80 columns; a method name that does not fit is wrapped.
+    """
+    table = Table(
+        title=_title(rows, metric, task), title_justify="left", title_style="bold", box=HORIZONTALS, show_edge=False,
+        caption="\n" + note, caption_justify="left", caption_style="dim", border_style="dim", padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    table.add_column("method", overflow="fold")
+    table.add_column(_heading(metric), justify="right", no_wrap=True)
+    table.add_column(f"{100 * confidence:g} % interval", justify="right", no_wrap=True)
+    table.add_column(f"vs {BASELINE_WORDS}", justify="right", no_wrap=True)
+    table.add_column("worse  better" if metric.higher_is_better else "better  worse", no_wrap=True)
+    reach = _reach([row for row in rows if row.role == "student"]) or _reach(rows)
+    for role in ("teacher", "student"):
+        members = [row for row in rows if row.role == role]
+        if members:
+            table.add_section()
+            table.add_row(Text(f"{role}s", style="dim"))
+        for row in members:
+            table.add_row(*_cells(row, metric, reach), style="bold" if row.method == HEADLINE else "")
+    return table
+
+
+def verdict(row: ResultRow, metric: Metric[Any]) -> str:
+    """What the interval of a method's difference to the baseline allows to say, in words."""
+    if isnan(row.difference):
+        return f"{row.method}: not compared, there is no {BASELINE_WORDS} student"
+    difference = _difference(row, metric)
+    if isnan(row.difference_low):
+        return f"{row.method}: {difference} against {BASELINE_WORDS}; no interval, so no verdict"
+    size = _number(abs(row.difference), metric) + (" points" if metric.percent else "")
+    if _direction(row, metric) > 0:
+        return f"{row.method}: gain of {size} over {BASELINE_WORDS} ({difference})"
+    if _direction(row, metric) < 0:
+        return f"{row.method}: worse than {BASELINE_WORDS} by {size} ({difference})"
+    return f"{row.method}: no detectable gain over {BASELINE_WORDS} ({difference})"
+
+
+def print_table(
+    console: Console,
+    rows: Sequence[ResultRow],
+    *,
+    metric: Metric[Any],
+    task: Task,
+    note: str,
+    confidence: float = 0.95,
+) -> None:
+    """Print the table and, below it, the verdict on MT-PKDOT where it was run."""
+    console.print(results_table(rows, metric=metric, task=task, note=note, confidence=confidence))
+    for row in rows:
+        if row.method == HEADLINE:
+            console.print(Text("\n" + verdict(row, metric), style="bold"))
+
+
+def _title(rows: Sequence[ResultRow], metric: Metric[Any], task: Task) -> Text:
+    """E.g. `accuracy, BL1 / PA4: 200 clips of 20 groups`; rows tested on fewer clips are named."""
+    most = max(rows, key=lambda row: row.clips, default=None)
+    if most is None:
+        return Text(f"{metric.name}: nothing was evaluated")
+    fewer = [f"{row.method} on {row.clips}" for row in rows if row.clips != most.clips]
+    title = f"{metric.name}, {' / '.join(task.labels)}: {most.clips} clips of {most.groups} groups"
+    return Text(title + (f" ({', '.join(fewer)})" if fewer else ""))
+
+
+def _heading(metric: Metric[Any]) -> str:
+    return metric.name.replace("-", "\n", 1) + (" %" if metric.percent else "")
+
+
+def _cells(row: ResultRow, metric: Metric[Any], reach: float) -> "list[Text | _Whisker]":
+    style = {1: "green", 0: "", -1: "red"}[_direction(row, metric)]
+    value, interval = _number(row.value, metric), _interval(row.low, row.high, metric)
+    if row.is_baseline:
+        return [Text(row.method), Text(value), Text(interval), Text("baseline", style="dim")]
+    difference = Text(_difference(row, metric), style=style)
+    return [Text(row.method), Text(value), Text(interval), difference, _Whisker(row, reach, style)]
+
+
+def _difference(row: ResultRow, metric: Metric[Any]) -> str:
+    """E.g. `+3.1 [-0.4, +6.2]`."""
+    interval = _interval(row.difference_low, row.difference_high, metric, signed=True)
+    return f"{_number(row.difference, metric, signed=True)} {interval}".rstrip()
+
+
+def _direction(row: ResultRow, metric: Metric[Any]) -> int:
+    """1 where the whole interval of the difference is on the better side of zero, -1 on the worse, else 0."""
+    above, below = row.difference_low > 0, row.difference_high < 0
+    return (above - below) if metric.higher_is_better else (below - above)
+
+
+def _number(value: float, metric: Metric[Any], *, signed: bool = False) -> str:
+    """Percent with one decimal; others with three and, as is usual for correlations, no zero before the dot."""
+    if isnan(value):
+        return "-"
+    text = f"{100 * value:+.1f}" if metric.percent else re.sub(r"^([+-])0", r"\1", f"{value:+.3f}")
+    return text if signed else text.removeprefix("+")
+
+
+def _interval(low: float, high: float, metric: Metric[Any], *, signed: bool = False) -> str:
+    if isnan(low):
+        return ""
+    return f"[{_number(low, metric, signed=signed)}, {_number(high, metric, signed=signed)}]"
+
+
+def _reach(rows: Sequence[ResultRow]) -> float:
+    """Largest distance from zero of any end of a difference's interval; 0 where there is none."""
+    ends = [abs(end) for row in rows for end in (row.difference_low, row.difference, row.difference_high)]
+    return max((end for end in ends if not isnan(end)), default=0.0)
+
+
+@dataclass(frozen=True)
+class _Whisker:
+    """The interval of a difference, drawn with zero in the middle and `reach` at the ends."""
+
+    row: ResultRow
+    reach: float
+    style: str
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(2 * HALF + 1, 2 * HALF + 1)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        zero, line, cross, dot, left, right = "|-+o<>" if options.ascii_only else "│─┼●◂▸"
+        row = self.row
+        low, middle, high = (self._column(v) for v in (row.difference_low, row.difference, row.difference_high))
+        cells = [line if low <= column <= high else " " for column in range(-HALF, HALF + 1)]
+        cells[HALF] = cross if low <= 0 <= high else zero
+        if -HALF <= middle <= HALF:
+            cells[HALF + int(middle)] = dot
+        if any(column < -HALF for column in (low, middle, high)):
+            cells[0] = left
+        if any(column > HALF for column in (low, middle, high)):
+            cells[-1] = right
+        yield Text("".join(cells), style=self.style, no_wrap=True)
+
+    def _column(self, value: float) -> float:
+        """Column of a value, 0 in the middle, possibly outside the drawing; only zero itself is drawn at zero."""
+        if isnan(value) or value == 0:
+            return value
+        return round(HALF * value / self.reach) or copysign(1, value)

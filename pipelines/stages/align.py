@@ -1,0 +1,170 @@
+"""Stage 3: teachers -> adapters and aligned embeddings; and what each teacher's opinion is worth, out of fold.
+
+Every fit is aligned for itself. The full fit's aligned embeddings are what the student is distilled from; the
+cross-fitted ones are only asked how well each teacher does on clips of subjects that it has never seen.
+"""
+
+import csv
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from pipelines.cache.embeddings import Column, EmbeddingStore, read_embeddings, write_embeddings
+from pipelines.errors import LeakageError
+from pipelines.models.teachers import Aligned, Aligner, FusionTeacher
+from pipelines.objectives.task_loss import per_sample_loss
+from pipelines.protocols.splits import Fit
+from pipelines.recipe import JOINT, Recipe
+from pipelines.stages.cells import Cell, FitUnit, load_cells
+from pipelines.stages.execution import Artifact, Job, default_workers, run_units
+from pipelines.stages.fitting import problem_tables, train
+from pipelines.training.checkpoints import load_checkpoint
+from pipelines.training.problems.alignment import AlignmentProblem
+from pipelines.training.tables import EmbeddingTable, masked_column
+from pipelines.workspace import Fingerprint, Workspace, atomic_path, write_csv
+
+
+def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> None:
+    """Align every stale fit. Raises MissingArtifact before `train-teachers`."""
+    cells = load_cells(recipe, workspace)
+    units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
+    for unit in units:
+        workspace.require(unit.cell.teacher(unit.fit, JOINT), "mtpkd train-teachers")
+    workers = workers or default_workers(recipe.training.threads)
+    run_units("align", units, artifacts_of, workers=workers, root=workspace.root)
+
+
+def artifacts_of(unit: FitUnit) -> list[Artifact]:
+    """Adapters, then aligned embeddings (full fit) or out-of-fold losses (cross-fitting)."""
+    cell, fit = unit.cell, unit.fit
+    teachers = {f"teacher {name}": cell.teacher(fit, name) for name in cell.recipe.teacher_subsets}
+    embeddings = {"embeddings": cell.embeddings(fit)}
+    keys = cell.learning_keys("model", "alignment", "training.alignment", "prevalent", "privileged", "teachers.subsets")
+    keys |= {"train": list(fit.train), "validation": list(fit.validation)}
+    adapters = Artifact(
+        path=cell.adapters(fit),
+        fingerprint=Fingerprint(keys, {**teachers, **embeddings}, cell.split.seed),
+        build=partial(_train_adapters, unit),
+        cost=len(cell.of(fit.train)) * cell.recipe.training.alignment.epochs,
+    )
+    fingerprint = Fingerprint({"held_out": list(fit.held_out)}, {"adapters": cell.adapters(fit), **embeddings})
+    if fit.name == "full":
+        return [adapters, Artifact(cell.aligned(fit), fingerprint, partial(_write_aligned, unit), cost=0)]
+    return [adapters, Artifact(cell.out_of_fold(fit), fingerprint, partial(_write_losses, unit), cost=0)]
+
+
+def _train_adapters(unit: FitUnit, job: Job) -> dict[str, Any]:
+    cell, fit, recipe = unit.cell, unit.fit, unit.cell.recipe
+    columns, needed = _columns(recipe), recipe.modalities
+
+    def build(fabric: Fabric) -> AlignmentProblem:
+        network = _make_aligner(cell)
+        network.joint.load_state_dict(load_checkpoint(cell.teacher(fit, JOINT)).state)
+        return AlignmentProblem(
+            network=network,
+            settings=recipe.alignment,
+            task=cell.task,
+            **problem_tables(cell, fit, columns, needed, fabric),
+            name=f"{fit.name}: alignment",
+            batch_size=recipe.training.alignment.batch_size,
+        )
+
+    return train(
+        cell,
+        job,
+        name=f"{fit.name}: alignment",
+        build=build,
+        settings=recipe.training.alignment,
+        schema=lambda problem: {"teachers": list(recipe.teacher_subsets)},
+    )
+
+
+def _columns(recipe: Recipe) -> tuple[str, ...]:
+    partial_teachers = tuple(name for name in recipe.teacher_subsets if name != JOINT)
+    return tuple(dict.fromkeys((*recipe.modalities, *partial_teachers)))
+
+
+def _make_aligner(cell: Cell) -> Aligner:
+    recipe = cell.recipe
+    joint = FusionTeacher(modalities=recipe.modalities, settings=recipe.model, num_outputs=cell.task.num_outputs)
+    teachers = tuple(name for name in recipe.teacher_subsets if name != JOINT)
+    return Aligner(teachers=teachers, joint=joint, settings=recipe.model)
+
+
+def _load_aligner(cell: Cell, fit: Fit) -> Aligner:
+    network = _make_aligner(cell)
+    network.load_state_dict(load_checkpoint(cell.adapters(fit)).state)
+    return network.eval()
+
+
+@torch.no_grad()
+def _apply(network: Aligner, table: EmbeddingTable, sampling: float) -> Aligned:
+    """Aligned embeddings and outputs of every clip of a table at one sampling, given as a share of all."""
+    rows = torch.arange(len(table))
+    embeddings = table.embeddings(rows, torch.full((len(table),), sampling))
+    return network(embeddings, embeddings, table.presence(rows))
+
+
+def _can_speak(table: EmbeddingTable, recipe: Recipe) -> dict[str, torch.Tensor]:
+    """{teacher: (N,) bool}: the joint teacher speaks wherever any modality is there."""
+    there = {name: table.present[name] for name in recipe.teacher_subsets if name != JOINT}
+    there[JOINT] = torch.stack([table.present[name] for name in recipe.modalities]).any(0)
+    return there
+
+
+def _write_aligned(unit: FitUnit, job: Job) -> dict[str, Any]:
+    cell, recipe = unit.cell, unit.cell.recipe
+    store = read_embeddings(cell.embeddings(unit.fit))
+    rows = cell.of((*cell.split.train, *cell.split.validation))
+    table = EmbeddingTable(store, _columns(recipe), rows)
+    samplings = recipe.windows.samplings
+    network, there = _load_aligner(cell, unit.fit), _can_speak(table, recipe)
+    views = [_apply(network, table, (view + 0.5) / samplings) for view in range(samplings)]
+    columns: dict[str, Column] = {}
+    for name in recipe.teacher_subsets:
+        # A teacher that does not see the face says the same at every temporal sampling of it.
+        kept = views if "faces" in recipe.teacher_subsets[name] else views[:1]
+        embeddings = np.stack([view.embeddings[name].numpy() for view in kept], 1)
+        outputs = np.stack([view.outputs[name].numpy() for view in kept], 1)
+        present = there[name].numpy()
+        columns[name] = masked_column(embeddings[present], outputs[present], present)
+    with atomic_path(job.path) as partial_path:
+        write_embeddings(partial_path, EmbeddingStore(clips=tuple(row.clip for row in rows), columns=columns))
+    return {"clips": len(rows)}
+
+
+def _write_losses(unit: FitUnit, job: Job) -> dict[str, Any]:
+    cell, fit = unit.cell, unit.fit
+    seen = set(load_checkpoint(cell.adapters(fit)).schema["provenance"]["weights"])
+    if seen & set(fit.held_out):
+        raise LeakageError(f"{cell.label}, {fit.name}: its teachers were trained on {sorted(seen & set(fit.held_out))}")
+    rows = cell.of(fit.held_out)
+    table = EmbeddingTable(read_embeddings(cell.embeddings(fit)), _columns(cell.recipe), rows)
+    aligned, there = _apply(_load_aligner(cell, fit), table, sampling=0.0), _can_speak(table, cell.recipe)
+    names = list(cell.recipe.teacher_subsets)
+    targets = table.targets
+    losses = {
+        name: torch.where(
+            there[name] & targets.labelled,
+            per_sample_loss(aligned.outputs[name], targets.target, cell.task),
+            torch.nan,
+        ).tolist()
+        for name in names
+    }
+    lines = [[row.clip, *(f"{losses[name][i]:.9g}" for name in names)] for i, row in enumerate(rows)]
+    write_csv(job.path, ["clip", *names], lines)
+    return {"clips": len(rows)}
+
+
+def read_losses(paths: list[Path], clips: list[str], names: tuple[str, ...]) -> np.ndarray:
+    """Out-of-fold losses of clips, (len(clips), len(names)); NaN where a teacher could not speak or was not asked."""
+    known: dict[str, list[float]] = {}
+    for path in paths:
+        with path.open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                known[row["clip"]] = [float(row[name]) for name in names]
+    return np.array([known.get(clip, [np.nan] * len(names)) for clip in clips]).reshape(len(clips), len(names))

@@ -1,0 +1,147 @@
+"""What stages 2 to 5 share: the clip table, the splits, and the files of one fold, seed and fit."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.cache.tables import ClipRow, read_clips
+from pipelines.corpora import published_hold_out, task_of
+from pipelines.errors import SettingsError
+from pipelines.protocols.splits import Fit, Split, make_fits, make_splits
+from pipelines.recipe import Recipe, Task
+from pipelines.recipe.loading import plain
+from pipelines.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pipelines.training.sources import Source
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fold and seed of a workspace; `clips` are all clips of the cache."""
+
+    recipe: Recipe
+    workspace: Workspace
+    split: Split
+    clips: tuple[ClipRow, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of this fold and seed lies."""
+        return self.workspace.cell(self.split.fold, self.split.seed)
+
+    @property
+    def label(self) -> str:
+        """Name for messages."""
+        return f"fold {self.split.fold}, seed {self.split.seed}"
+
+    @property
+    def task(self) -> Task:
+        """What is predicted."""
+        return task_of(self.recipe.corpus)
+
+    def of(self, groups: Iterable[str]) -> list[ClipRow]:
+        """The clips of some groups, in the order of the table."""
+        wanted = set(groups)
+        return [row for row in self.clips if row.group in wanted]
+
+    def usable(self, source: "Source", groups: Iterable[str], purpose: str) -> list[ClipRow]:
+        """Clips of some groups that have a source's modality. Raises SettingsError where none of them is labelled."""
+        rows = [row for row in self.of(groups) if source.is_usable(row)]
+        if all(row.label is None for row in rows):
+            raise SettingsError(
+                f"{self.label}: no labelled clip to {purpose}: fewer folds or another protocol.validation_share may "
+                f"leave more subjects; {self.workspace.failures} lists what could not be used"
+            )
+        return rows
+
+    def fits(self) -> list[Fit]:
+        """The full fit and the parts of the cross-fitting."""
+        return make_fits(self.split, self.recipe.teachers.cross_fit)
+
+    def fit_folder(self, fit: Fit) -> Path:
+        """Where a fit's teachers lie: the cell's own folder for the full one."""
+        return self.folder if fit.name == "full" else self.folder / fit.name
+
+    def teacher(self, fit: Fit, name: str) -> Path:
+        """The checkpoint of a teacher; a modality's encoder and head have the modality's name."""
+        return self.fit_folder(fit) / "teachers" / f"{name}.safetensors"
+
+    def embeddings(self, fit: Fit) -> Path:
+        """The embeddings of every training and validation clip."""
+        return self.fit_folder(fit) / "embeddings.h5"
+
+    @property
+    def hallucination(self) -> Path:
+        """The checkpoint of the hallucination net."""
+        return self.folder / "hallucination.safetensors"
+
+    def adapters(self, fit: Fit) -> Path:
+        """The checkpoint of adapters, heads and aligned joint teacher."""
+        return self.fit_folder(fit) / "aligned" / "adapters.safetensors"
+
+    def aligned(self, fit: Fit) -> Path:
+        """The aligned embeddings and outputs of every teacher."""
+        return self.fit_folder(fit) / "aligned" / "embeddings.h5"
+
+    def out_of_fold(self, fit: Fit) -> Path:
+        """Task losses of a cross-fitted fit's teachers on the clips that it has not seen."""
+        return self.fit_folder(fit) / "aligned" / "out-of-fold.csv"
+
+    def shards(self, modality: str, groups: Iterable[str]) -> dict[str, Path]:
+        """Shard name -> file, for fingerprints."""
+        kind = "faces" if modality == "faces" else "biosignals"
+        return {f"{kind}/{group}": self.workspace.shard(kind, group) for group in sorted(set(groups))}
+
+    def learning_keys(self, *names: str) -> dict[str, object]:
+        """Recipe keys that every training depends on, and the named ones, for fingerprints."""
+        values = plain(self.recipe)
+        training = values["training"]
+        keys: dict[str, object] = {
+            "task": plain(self.task),
+            "training.precision": training["precision"],
+            "training.device": training["device"],
+            "training.threads": training["threads"],
+        }
+        for name in names:
+            value: object = values
+            for part in name.split("."):
+                value = value[part]  # pyright: ignore[reportIndexIssue]
+            keys[name] = value
+        return keys
+
+
+@dataclass(frozen=True)
+class FitUnit:
+    """One fit of one cell: what stages 2 and 3 work through."""
+
+    cell: Cell
+    fit: Fit
+
+
+def load_cells(recipe: Recipe, workspace: Workspace) -> list[Cell]:
+    """Every fold and seed of the recipe's protocol.
+
+    Raises:
+        MissingArtifact: there is no cache yet.
+        SettingsError: the protocol needs more subjects, or a modality has no usable clip.
+    """
+    workspace.require(workspace.clips, f"mtpkd preprocess {recipe.corpus.name}")
+    rows = tuple(read_clips(workspace.clips))
+    for modality in recipe.modalities:
+        if not any(row.coverage.get(modality, 0) > 0 for row in rows):
+            raise SettingsError(
+                f"{workspace.clips}: no clip has usable {modality}: run `mtpkd preprocess {recipe.corpus.name}` for "
+                f"every modality, look into {workspace.failures}, or take {modality} out of the recipe"
+            )
+    usable = [row for row in rows if any(row.coverage.get(name, 0) > 0 for name in recipe.prevalent)]
+    splits = make_splits([row.group for row in usable], recipe.protocol, published_hold_out(recipe.corpus))
+    return [Cell(recipe, workspace, split, rows) for split in splits]
+
+
+def digest_rows(rows: Sequence[ClipRow]) -> str:
+    """A digest of clips and labels: other clips in the table do not make an artifact stale."""
+    text = "\n".join(f"{row.clip}\t{row.group}\t{row.label}\t{sorted(row.coverage.items())}" for row in rows)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,163 @@
+"""Stage 4: aligned teachers -> students, one checkpoint a method. Reads cached embeddings only.
+
+A student's checkpoint is complete: the prevalent modality's encoder, the hallucination net, fusion and head, with the
+recipe and the normalisation. Nothing else is needed to predict.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from pipelines.cache.embeddings import read_embeddings
+from pipelines.models.student import StudentNetwork
+from pipelines.objectives import METHODS, make_objective
+from pipelines.objectives.task_loss import per_sample_loss
+from pipelines.recipe import JOINT, Recipe
+from pipelines.stages.align import read_losses
+from pipelines.stages.cells import Cell, digest_rows, load_cells
+from pipelines.stages.execution import Artifact, Job, default_workers, run_units
+from pipelines.stages.fitting import problem_tables, provenance_of, train
+from pipelines.training.checkpoints import load_checkpoint
+from pipelines.training.loop import Problem
+from pipelines.training.problems.distillation import DistillationProblem, Teachers
+from pipelines.training.tables import EmbeddingTable
+from pipelines.workspace import Fingerprint, Workspace
+
+
+@dataclass(frozen=True)
+class StudentUnit:
+    """One method's student of one cell."""
+
+    cell: Cell
+    method: str
+
+
+def run(
+    recipe: Recipe, workspace: Workspace, *, methods: Sequence[str] | None = None, workers: int | None = None
+) -> None:
+    """Train every stale student of the methods (by default the recipe's).
+
+    Raises:
+        SettingsError: a method that does not exist.
+        MissingArtifact: before `align`.
+    """
+    cells = load_cells(recipe, workspace)
+    chosen = tuple(methods or recipe.distillation.methods)
+    for method in chosen:
+        make_objective(method, cells[0].task, recipe.distillation)
+    units = [StudentUnit(cell, method) for cell in cells for method in chosen]
+    for cell in cells:
+        for fit in cell.fits():
+            workspace.require(cell.teacher(fit, JOINT), "mtpkd train-teachers")
+            workspace.require(cell.adapters(fit), "mtpkd align")
+    workers = workers or default_workers(recipe.training.threads)
+    run_units("distill", units, artifacts_of, workers=workers, root=workspace.root)
+
+
+def artifacts_of(unit: StudentUnit) -> list[Artifact]:
+    """The one checkpoint of a unit; a student without teachers does not depend on them."""
+    cell = unit.cell
+    full, *crossed = cell.fits()
+    objective = METHODS[unit.method]
+    inputs = {"embeddings": cell.embeddings(full)}
+    inputs |= {f"teacher {name}": cell.teacher(full, name) for name in cell.recipe.prevalent}
+    keys = cell.learning_keys("model", "training.distillation", "prevalent", "privileged")
+    rows = cell.of((*full.train, *full.validation))
+    keys |= {"train": list(full.train), "validation": list(full.validation), "clips": digest_rows(rows)}
+    keys["method"] = unit.method
+    if objective.stands_in == "hallucination":
+        inputs["hallucination net"] = cell.hallucination
+    if objective.needs_teachers:
+        keys |= cell.learning_keys("distillation")
+        keys["distillation"].pop("methods")
+        inputs["aligned embeddings"] = cell.aligned(full)
+        inputs |= {f"out-of-fold losses {fit.name}": cell.out_of_fold(fit) for fit in crossed}
+    return [
+        Artifact(
+            path=cell.workspace.student(cell.split.fold, cell.split.seed, unit.method),
+            fingerprint=Fingerprint(keys, inputs, cell.split.seed),
+            build=partial(_train_student, unit),
+            cost=len(cell.of(full.train)) * cell.recipe.training.distillation.epochs,
+        )
+    ]
+
+
+def make_student(recipe: Recipe, method: str, num_outputs: int) -> StudentNetwork:
+    """An untrained student of a method."""
+    return StudentNetwork(
+        prevalent=recipe.prevalent,
+        privileged=recipe.privileged,
+        settings=recipe.model,
+        num_outputs=num_outputs,
+        stands_in=METHODS[method].stands_in,
+    )
+
+
+def _train_student(unit: StudentUnit, job: Job) -> dict[str, Any]:
+    cell, recipe = unit.cell, unit.cell.recipe
+    full = cell.fits()[0]
+    encoders = {name: load_checkpoint(cell.teacher(full, name)) for name in recipe.prevalent}
+
+    def build(fabric: Fabric) -> DistillationProblem:
+        network = make_student(recipe, unit.method, cell.task.num_outputs)
+        network.warm_start(encoders[recipe.prevalent[0]].part("head"))
+        if network.hallucination is not None:
+            network.load_hallucination(load_checkpoint(cell.hallucination).state)
+        shared = problem_tables(cell, full, recipe.prevalent, recipe.prevalent, fabric)
+        objective = make_objective(unit.method, cell.task, recipe.distillation)
+        if objective.needs_teachers:
+            shared["inherited"] += provenance_of("alignment", load_checkpoint(cell.adapters(full)))
+        return DistillationProblem(
+            network=network,
+            objective=objective,
+            teachers=_teachers(cell, shared["train"], fabric) if objective.needs_teachers else None,
+            task=cell.task,
+            **shared,
+            name="student",
+            batch_size=recipe.training.distillation.batch_size,
+        )
+
+    def state(problem: Problem) -> dict[str, Tensor]:
+        tensors = {f"student.{name}": tensor for name, tensor in problem.network.state_dict().items()}
+        for name, encoder in encoders.items():
+            tensors |= {f"encoders.{name}.{key}": tensor for key, tensor in encoder.state.items()}
+        return tensors
+
+    schema = {
+        "method": unit.method,
+        "prevalent": list(recipe.prevalent),
+        "encoders": {name: encoder.schema["encoders"][name] for name, encoder in encoders.items()},
+    }
+    return train(
+        cell,
+        job,
+        # Students of all methods start from the same weights and see the same batches.
+        name="student",
+        build=build,
+        settings=recipe.training.distillation,
+        schema=lambda problem: schema,
+        state=state,
+    )
+
+
+def _teachers(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> Teachers:
+    full, *crossed = cell.fits()
+    names = tuple(cell.recipe.teacher_subsets)
+    table = EmbeddingTable(read_embeddings(cell.aligned(full)), names, train_table.rows, fabric.device)
+    if crossed:
+        clips = [row.clip for row in train_table.rows]
+        return Teachers(table, names, read_losses([cell.out_of_fold(fit) for fit in crossed], clips, names))
+    rows = torch.arange(len(table), device=fabric.device)
+    outputs = table.outputs(rows, table.draw(rows, jitter=False))
+    targets = table.targets
+    known = {name: table.present[name] & targets.labelled for name in names}
+    losses = [
+        torch.where(known[name], per_sample_loss(outputs[name].nan_to_num(), targets.target, cell.task), torch.nan)
+        for name in names
+    ]
+    return Teachers(table, names, torch.stack(losses, 1).cpu().numpy())

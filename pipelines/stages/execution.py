@@ -1,0 +1,187 @@
+"""Making artifacts: which are stale and why, in how many processes, with a progress bar.
+
+A unit of work is anything that can be pickled; a stage's `artifacts_of(unit)` lists what it consists of, in order.
+Units are independent of each other, so any executor can run them; here they run in local processes, or in this one. A
+unit checks each of its artifacts again before building it: a killed run loses at most the artifacts in flight.
+"""
+
+import logging
+import multiprocessing
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from pipelines.errors import MtpkdError
+from pipelines.workspace import Fingerprint, Recording, stale_reason
+
+log = logging.getLogger("mtpkd")
+Unit = TypeVar("Unit")
+_POLL_S = 0.2
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a builder is given.
+
+    Attributes:
+        path: where the artifact belongs.
+        key: identifies its settings and inputs, for state that outlives a killed run.
+        send: told ("advance", clips) when so many are done, ("shrink", clips) when so many need not be.
+    """
+
+    path: Path
+    key: str
+    send: Callable[[str, int], None]
+
+    def advance(self, clips: int) -> None:
+        """So many clips are done."""
+        self.send("advance", clips)
+
+    def shrink(self, clips: int) -> None:
+        """So many clips of the announced cost are not needed."""
+        self.send("shrink", clips)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file of a workspace.
+
+    Attributes:
+        path: where it lies.
+        fingerprint: what it depends on.
+        build: writes it, whole or not at all; returns details for its sidecar.
+        cost: clips that building it will report.
+    """
+
+    path: Path
+    fingerprint: Fingerprint
+    build: Callable[[Job], dict[str, Any]]
+    cost: int
+
+
+def run_units(
+    label: str, units: Sequence[Unit], artifacts_of: Callable[[Unit], list[Artifact]], *, workers: int, root: Path
+) -> int:
+    """Make every stale artifact of the units.
+
+    Args:
+        label: the stage, as the user knows it.
+        artifacts_of: a function of a module, so that another process can import it.
+        workers: processes; 1 works in this one.
+        root: the workspace's folder, for shorter names in messages.
+
+    Returns:
+        How many units had anything to do.
+
+    Raises:
+        MtpkdError: as raised by a unit, or when a worker process was killed.
+    """
+    pending, cost, first = [], 0, ""
+    for unit in units:
+        stale = [(a, reason) for a in artifacts_of(unit) if (reason := stale_reason(a.path, a.fingerprint))]
+        if stale:
+            pending.append(unit)
+            cost += sum(artifact.cost for artifact, _ in stale)
+            first = first or f"{_relative(stale[0][0].path, root)}: {stale[0][1]}"
+    if not pending:
+        log.info("%s: up to date, nothing to do (%d of %d skipped)", label, len(units), len(units))
+        return 0
+    log.info("%s: %d of %d to make (%s)", label, len(pending), len(units), first)
+    started = time.monotonic()
+    with tqdm(total=cost, desc=label, unit="clip", disable=None, bar_format=_BAR, delay=1, leave=False) as bar:
+        if workers == 1 or len(pending) == 1:
+            for unit in pending:
+                _make(unit, artifacts_of, partial(_show, bar))
+        else:
+            _run_in_processes(pending, artifacts_of, min(workers, len(pending)), bar)
+    log.info("%s: done in %.0f s", label, time.monotonic() - started)
+    return len(pending)
+
+
+def default_workers(threads: int = 1) -> int:
+    """As many processes as the processors of this machine carry."""
+    return max(1, len(os.sched_getaffinity(0)) // threads)
+
+
+def _make(unit: Any, artifacts_of: Callable[[Any], list[Artifact]], send: Callable[[str, int], None]) -> None:
+    for artifact in artifacts_of(unit):
+        if stale_reason(artifact.path, artifact.fingerprint) is None:
+            continue
+        recording = Recording(artifact.fingerprint)
+        details = artifact.build(Job(artifact.path, recording.key, send))
+        recording.finish(artifact.path, **details)
+
+
+def _run_in_processes(
+    units: Sequence[Any], artifacts_of: Callable[[Any], list[Artifact]], workers: int, bar: tqdm
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    messages = context.Queue()
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_initialise, initargs=(messages,)) as pool:
+        waiting: set[Future] = {pool.submit(_work, unit, artifacts_of) for unit in units}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+                _drain(messages, bar)
+                for future in done:
+                    future.result()
+        except BrokenProcessPool:
+            raise MtpkdError(
+                "a worker process was killed, most often because memory ran out: run the command again, it goes on "
+                "where it stopped; --workers 1 needs the least memory"
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+_messages: Any = None
+
+
+def _initialise(messages: Any) -> None:
+    global _messages  # a worker process has one queue for its whole life
+    _messages = messages
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    # A killed parent must not leave workers behind that write into a workspace which the next run already uses.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _work(unit: Any, artifacts_of: Callable[[Any], list[Artifact]]) -> None:
+    _make(unit, artifacts_of, lambda kind, clips: _messages.put((kind, clips)))
+
+
+def _drain(messages: Any, bar: tqdm) -> None:
+    while True:
+        try:
+            kind, clips = messages.get_nowait()
+        except queue.Empty:
+            return
+        _show(bar, kind, clips)
+
+
+def _show(bar: tqdm, kind: str, clips: int) -> None:
+    if kind == "advance":
+        bar.update(clips)
+    else:
+        bar.total = max(bar.n, (bar.total or 0) - clips)
+        bar.refresh()
+
+
+def _relative(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

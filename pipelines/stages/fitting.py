@@ -1,0 +1,114 @@
+"""Training one checkpoint: seeds, the audited loop, the history beside it, and who it was trained on, on record."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from pipelines.cache.embeddings import EmbeddingStore, read_embeddings
+from pipelines.cache.tables import ClipRow
+from pipelines.protocols.audit import Evidence
+from pipelines.protocols.splits import Fit
+from pipelines.recipe import OptimisationSettings, Recipe
+from pipelines.recipe.loading import plain
+from pipelines.stages.cells import Cell
+from pipelines.stages.execution import Job
+from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from pipelines.training.loop import FitContext, Problem, fit
+from pipelines.training.seeding import derive_seed, make_deterministic
+from pipelines.training.tables import EmbeddingTable
+from pipelines.workspace import write_csv
+
+
+def fabric_for(recipe: Recipe) -> Fabric:
+    """Device and precision of a recipe; also fixes the number of threads of this process."""
+    make_deterministic(recipe.training.threads)
+    accelerator = recipe.training.device
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    return Fabric(accelerator=accelerator, devices=1, precision=recipe.training.precision)
+
+
+def train(
+    cell: Cell,
+    job: Job,
+    *,
+    name: str,
+    build: Callable[[Fabric], Problem],
+    settings: OptimisationSettings,
+    schema: Callable[[Problem], Mapping[str, Any]],
+    state: Callable[[Problem], Mapping[str, Tensor]] | None = None,
+) -> dict[str, Any]:
+    """Train a problem and write its checkpoint.
+
+    Args:
+        name: unique within the cell; seeds the initial weights.
+        build: makes the problem, after seeding.
+        schema: what the checkpoint must tell beside weights and recipe.
+        state: the tensors to write; by default those of the problem's network.
+
+    Returns:
+        Details for the sidecar: epochs, the best one, its validation loss.
+    """
+    fabric = fabric_for(cell.recipe)
+    torch.manual_seed(derive_seed(cell.split.seed, cell.split.fold, name, "initial weights"))
+    problem = build(fabric)
+    resume = job.path.with_name(f".{job.path.name}.resume")
+    context = FitContext(
+        fabric=fabric, split=cell.split, resume=resume, key=job.key, advance=job.advance, shrink=job.shrink
+    )
+    history = fit(problem, settings, context)
+    _write_history(job, history)
+    provenance = {item.purpose: sorted(item.groups) for item in problem.evidence() if item.step == problem.name}
+    values = state(problem) if state else problem.network.state_dict()
+    known = {"task": plain(cell.task), "provenance": provenance, **schema(problem)}
+    save_checkpoint(job.path, values, known, cell.recipe)
+    resume.unlink(missing_ok=True)
+    best = min(history, key=lambda row: row["validation_loss"])
+    return {"epochs": len(history), "best_epoch": best["epoch"], "validation_loss": best["validation_loss"]}
+
+
+def problem_tables(
+    cell: Cell, fit: Fit, columns: Sequence[str], needed: Sequence[str], fabric: Fabric
+) -> dict[str, Any]:
+    """What every problem on a fit's embeddings is given: two tables, and whose clips the encoders have seen.
+
+    Args:
+        columns: modalities of the tables.
+        needed: a clip enters a table when it has at least one of these.
+    """
+    store = read_embeddings(cell.embeddings(fit))
+    inherited: tuple[Evidence, ...] = ()
+    for modality in cell.recipe.modalities:
+        inherited += provenance_of(f"teacher {modality}", load_checkpoint(cell.teacher(fit, modality)))
+    parts = {"train": fit.train, "validation": fit.validation}
+    tables = {
+        part: EmbeddingTable(store, columns, having(cell.of(groups), store, needed), fabric.device)
+        for part, groups in parts.items()
+    }
+    return {**tables, "inherited": inherited}
+
+
+def having(rows: Sequence[ClipRow], store: EmbeddingStore, needed: Sequence[str]) -> list[ClipRow]:
+    """The clips that have at least one of the needed modalities."""
+    index = store.rows([row.clip for row in rows])
+    there = np.any([store.columns[name].present[index] for name in needed], axis=0)
+    return [row for row, usable in zip(rows, there, strict=True) if usable]
+
+
+def provenance_of(name: str, checkpoint: Checkpoint) -> tuple[Evidence, ...]:
+    """Whose clips a checkpoint was trained and selected on, for the audit of what builds on it."""
+    provenance = checkpoint.schema["provenance"]
+    return (
+        Evidence(name, "weights", frozenset(provenance["weights"])),
+        Evidence(name, "selection", frozenset(provenance["selection"])),
+    )
+
+
+def _write_history(job: Job, history: list[dict[str, float]]) -> None:
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    rows = [[f"{row[key]:.6g}" if key in row else "" for key in columns] for row in history]
+    write_csv(job.path.with_suffix(".history.csv"), columns, rows)

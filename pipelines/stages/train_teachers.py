@@ -1,0 +1,200 @@
+"""Stage 2: cache -> teachers, embeddings and the hallucination net, for every fold, seed and fit.
+
+Encoders are trained on frames and waves; then every training and validation clip is embedded once, and multimodal
+teachers and the hallucination net are trained on those embeddings. Test clips are not read. The fits of the
+cross-fitting repeat all of it on parts of the training subjects: they exist to judge the others' clips out of fold.
+"""
+
+from functools import partial
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from pipelines.cache.embeddings import EmbeddingStore, write_embeddings
+from pipelines.models.hallucination import HallucinationNet
+from pipelines.models.teachers import FusionTeacher
+from pipelines.recipe import Recipe
+from pipelines.stages.cells import FitUnit, digest_rows, load_cells
+from pipelines.stages.execution import Artifact, Job, default_workers, run_units
+from pipelines.stages.fitting import problem_tables, train
+from pipelines.stages.networks import embed_modality, encoder_schema, make_teacher
+from pipelines.training.checkpoints import load_checkpoint
+from pipelines.workspace import Fingerprint, Workspace, atomic_path
+
+
+def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> None:
+    """Train every stale teacher. Raises MissingArtifact before `preprocess`."""
+    cells = load_cells(recipe, workspace)
+    units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
+    workers = workers or default_workers(recipe.training.threads)
+    run_units("train-teachers", units, artifacts_of, workers=workers, root=workspace.root)
+
+
+def artifacts_of(unit: FitUnit) -> list[Artifact]:
+    """Encoders, their embeddings, multimodal teachers, and for the full fit the hallucination net."""
+    recipe = unit.cell.recipe
+    artifacts = [_encoder_artifact(unit, modality) for modality in recipe.modalities]
+    artifacts.append(_embedding_artifact(unit))
+    artifacts += [_fusion_artifact(unit, name) for name, subset in recipe.teacher_subsets.items() if len(subset) > 1]
+    if unit.fit.name == "full":
+        artifacts.append(_hallucination_artifact(unit))
+    return artifacts
+
+
+def _split_keys(unit: FitUnit) -> dict[str, Any]:
+    fit = unit.fit
+    rows = unit.cell.of((*fit.train, *fit.validation))
+    return {"train": list(fit.train), "validation": list(fit.validation), "clips": digest_rows(rows)}
+
+
+def _encoder_artifact(unit: FitUnit, modality: str) -> Artifact:
+    cell, fit = unit.cell, unit.fit
+    keys = ["model.embedding", f"encoders.{modality}", "training.teachers"]
+    keys += ["windows"] if modality == "faces" else ["biosignals.normalisation"]
+    inputs = cell.shards(modality, (*fit.train, *fit.validation))
+    if weights := cell.recipe.encoders[modality].weights:
+        inputs["weights"] = weights
+    fingerprint = Fingerprint({**cell.learning_keys(*keys), **_split_keys(unit)}, inputs, cell.split.seed)
+    cost = len(cell.of(fit.train)) * cell.recipe.training.teachers.epochs
+    return Artifact(cell.teacher(fit, modality), fingerprint, partial(_train_encoder, unit, modality), cost)
+
+
+def _train_encoder(unit: FitUnit, modality: str, job: Job) -> dict[str, Any]:
+    from pipelines.training.normalisation import fit_normaliser
+    from pipelines.training.problems.encoder import EncoderProblem, ModalityReader
+    from pipelines.training.sources import make_source
+
+    cell, fit, recipe = unit.cell, unit.fit, unit.cell.recipe
+    source = make_source(cell.workspace, recipe, modality)
+    train_rows, validation_rows = (
+        cell.usable(source, groups, f"{purpose} the {modality} teacher on")
+        for groups, purpose in ((fit.train, "train"), (fit.validation, "validate"))
+    )
+    normaliser = fit_normaliser(source, train_rows, recipe.biosignals.normalisation)
+    normaliser = normaliser.extended(source, validation_rows)
+    shape = source.read(train_rows[0]).shape
+    name = f"{fit.name}: teacher {modality}"
+
+    def build(fabric: Fabric) -> EncoderProblem:
+        return EncoderProblem(
+            name=name,
+            network=make_teacher(recipe, modality, cell.task, shape),
+            reader=ModalityReader(source, normaliser, fabric.device),
+            train=[row for row in train_rows if row.label is not None],
+            validation=[row for row in validation_rows if row.label is not None],
+            task=cell.task,
+            batch_size=recipe.training.teachers.batch_size,
+            seed=(cell.split.seed, cell.split.fold),
+        )
+
+    return train(
+        cell,
+        job,
+        name=name,
+        build=build,
+        settings=recipe.training.teachers,
+        schema=lambda problem: encoder_schema(modality, normaliser, shape),
+    )
+
+
+def _embedding_artifact(unit: FitUnit) -> Artifact:
+    cell, fit = unit.cell, unit.fit
+    groups = (*cell.split.train, *cell.split.validation)
+    inputs = {f"teacher {m}": cell.teacher(fit, m) for m in cell.recipe.modalities}
+    for modality in cell.recipe.modalities:
+        inputs |= cell.shards(modality, groups)
+    keys = {**cell.learning_keys("windows"), "clips": digest_rows(cell.of(groups)), "samplings": _samplings(unit)}
+    cost = len(cell.of(groups)) * len(cell.recipe.modalities)
+    path = cell.embeddings(fit)
+    return Artifact(path, Fingerprint(keys, inputs, cell.split.seed), partial(_embed_clips, unit), cost)
+
+
+def _samplings(unit: FitUnit) -> int:
+    # Cross-fitted teachers only judge clips at the regular sampling; storing the others would cost gigabytes.
+    return unit.cell.recipe.windows.samplings if unit.fit.name == "full" else 1
+
+
+def _embed_clips(unit: FitUnit, job: Job) -> dict[str, Any]:
+    cell = unit.cell
+    rows = cell.of((*cell.split.train, *cell.split.validation))
+    columns = {}
+    for modality in cell.recipe.modalities:
+        samplings = _samplings(unit) if modality == "faces" else 1
+        checkpoint = load_checkpoint(cell.teacher(unit.fit, modality))
+        columns[modality] = embed_modality(cell, checkpoint, modality, rows, samplings=samplings)
+        job.advance(len(rows))
+    with atomic_path(job.path) as partial_path:
+        write_embeddings(partial_path, EmbeddingStore(clips=tuple(row.clip for row in rows), columns=columns))
+    return {"clips": len(rows)}
+
+
+def _fusion_artifact(unit: FitUnit, name: str) -> Artifact:
+    cell, fit = unit.cell, unit.fit
+    keys = {**cell.learning_keys("model", "training.fusion"), "subset": list(cell.recipe.teacher_subsets[name])}
+    fingerprint = Fingerprint({**keys, **_split_keys(unit)}, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
+    cost = len(cell.of(fit.train)) * cell.recipe.training.fusion.epochs
+    return Artifact(cell.teacher(fit, name), fingerprint, partial(_train_fusion, unit, name), cost)
+
+
+def _train_fusion(unit: FitUnit, name: str, job: Job) -> dict[str, Any]:
+    from pipelines.training.problems.fusion import FusionProblem
+
+    cell, fit, recipe = unit.cell, unit.fit, unit.cell.recipe
+    subset = recipe.teacher_subsets[name]
+
+    def build(fabric: Fabric) -> FusionProblem:
+        return FusionProblem(
+            network=FusionTeacher(modalities=subset, settings=recipe.model, num_outputs=cell.task.num_outputs),
+            task=cell.task,
+            **problem_tables(cell, fit, subset, subset, fabric),
+            name=f"{fit.name}: teacher {name}",
+            batch_size=recipe.training.fusion.batch_size,
+        )
+
+    return train(
+        cell,
+        job,
+        name=f"{fit.name}: teacher {name}",
+        build=build,
+        settings=recipe.training.fusion,
+        schema=lambda problem: {"modalities": list(subset)},
+    )
+
+
+def _hallucination_artifact(unit: FitUnit) -> Artifact:
+    cell, fit = unit.cell, unit.fit
+    keys = {**cell.learning_keys("model", "training.hallucination", "prevalent", "privileged"), **_split_keys(unit)}
+    fingerprint = Fingerprint(keys, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
+    cost = len(cell.of(fit.train)) * cell.recipe.training.hallucination.epochs
+    return Artifact(cell.hallucination, fingerprint, partial(_train_hallucination, unit), cost)
+
+
+def _train_hallucination(unit: FitUnit, job: Job) -> dict[str, Any]:
+    from pipelines.training.problems.hallucination import HallucinationProblem, explained_variance
+
+    cell, recipe = unit.cell, unit.cell.recipe
+    problems: list[HallucinationProblem] = []
+
+    def build(fabric: Fabric) -> HallucinationProblem:
+        width, dropout = recipe.model.embedding, recipe.model.dropout
+        network = HallucinationNet(privileged=recipe.privileged, prevalent=width, embedding=width, dropout=dropout)
+        problems.append(
+            HallucinationProblem(
+                network=network,
+                prevalent=recipe.prevalent,
+                **problem_tables(cell, unit.fit, recipe.modalities, recipe.prevalent, fabric),
+                name="hallucination net",
+                batch_size=recipe.training.hallucination.batch_size,
+            )
+        )
+        return problems[0]
+
+    details = train(
+        cell,
+        job,
+        name="hallucination net",
+        build=build,
+        settings=recipe.training.hallucination,
+        schema=lambda problem: {"prevalent": list(recipe.prevalent), "privileged": list(recipe.privileged)},
+    )
+    return {**details, "r2_on_validation_subjects": explained_variance(problems[0])}

@@ -1,0 +1,212 @@
+"""The one training loop, on Lightning Fabric: teachers, fusion, hallucination net, alignment and students all use it.
+
+A stage describes a `Problem` (network, batches, losses); `fit` audits it for leakage, trains it with AdamW along a half
+cosine, stops when the validation subjects no longer improve and leaves the best weights in the network. The state of a
+long training is saved at intervals, and resuming repeats the same numbers: every epoch is seeded by its own name.
+"""
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from pipelines.errors import TrainingDiverged
+from pipelines.objectives.base import LossTerms
+from pipelines.protocols.audit import Evidence, audit
+from pipelines.protocols.splits import Split
+from pipelines.recipe import OptimisationSettings
+from pipelines.training.checkpoints import load_checkpoint, save_checkpoint
+from pipelines.training.seeding import derive_seed
+
+SAVE_EVERY_S = 60.0
+"""Seconds between saved states of a training: what a kill can cost."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs of the network, what its loss needs beside them, and the number of clips."""
+
+    inputs: tuple[Any, ...]
+    truth: Any
+    size: int
+
+
+class Problem(ABC):
+    """What one training minimises, and on what."""
+
+    network: nn.Module
+    name: str
+    train_size: int
+
+    @abstractmethod
+    def training_batches(self, epoch: int) -> Iterator[Batch]:
+        """The batches of one epoch, in an order drawn from torch's seeded generator."""
+
+    @abstractmethod
+    def validation_batches(self) -> Iterable[Batch]:
+        """The same batches every time."""
+
+    @abstractmethod
+    def loss(self, outputs: Any, truth: Any) -> LossTerms:
+        """Training loss of a batch."""
+
+    @abstractmethod
+    def validation_loss(self, outputs: Any, truth: Any) -> Tensor:
+        """Mean loss () of a batch, by which epochs are chosen; lower is better."""
+
+    @abstractmethod
+    def evidence(self) -> list[Evidence]:
+        """Whose data the training, its statistics and its epoch selection use."""
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """Where and for whom a training runs.
+
+    Attributes:
+        fabric: device and precision.
+        split: the fold that the audit holds the training against.
+        resume: file for the state of an unfinished training.
+        key: identifies settings and inputs; a state saved under another key is not resumed.
+        advance: told the number of clips of every batch.
+        shrink: told the number of clips that early stopping saves.
+    """
+
+    fabric: Fabric
+    split: Split
+    resume: Path
+    key: str
+    advance: Callable[[int], None] = lambda clips: None
+    shrink: Callable[[int], None] = lambda clips: None
+
+
+@dataclass
+class _Progress:
+    epoch: int = 0
+    best_epoch: int = -1
+    best_loss: float = math.inf
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def fit(problem: Problem, settings: OptimisationSettings, context: FitContext) -> list[dict[str, float]]:
+    """Train; afterwards `problem.network` holds the weights of the best epoch.
+
+    Returns:
+        One row an epoch: losses, diagnostics, learning rate, validation loss.
+
+    Raises:
+        LeakageError: the audit found data that this training may not use.
+        TrainingDiverged: the training loss is not finite.
+    """
+    audit(context.split, problem.evidence())
+    optimizer = torch.optim.AdamW(
+        [p for p in problem.network.parameters() if p.requires_grad],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+    )
+    network, wrapped = context.fabric.setup(problem.network, optimizer)
+    best = _snapshot(problem.network)
+    progress = _Progress()
+    if context.resume.exists():
+        best = _restore(context, problem.network, optimizer, progress) or best
+    context.advance(progress.epoch * problem.train_size)
+    saved = time.monotonic()
+    while progress.epoch < settings.epochs and progress.epoch - progress.best_epoch <= settings.patience:
+        torch.manual_seed(derive_seed(context.split.seed, context.split.fold, problem.name, progress.epoch))
+        row = _train_epoch(problem, network, wrapped, settings, context, progress.epoch)
+        row["validation_loss"] = _validate(problem, network)
+        progress.history.append({"epoch": progress.epoch, **row})
+        if row["validation_loss"] < progress.best_loss:
+            progress.best_loss, progress.best_epoch = row["validation_loss"], progress.epoch
+            best = _snapshot(problem.network)
+        progress.epoch += 1
+        if time.monotonic() - saved > SAVE_EVERY_S:
+            _save(context, problem.network, optimizer, progress, best)
+            saved = time.monotonic()
+    context.shrink((settings.epochs - progress.epoch) * problem.train_size)
+    problem.network.load_state_dict(best)
+    problem.network.eval()
+    return progress.history
+
+
+def _train_epoch(
+    problem: Problem, network: Any, optimizer: Any, settings: OptimisationSettings, context: FitContext, epoch: int
+) -> dict[str, float]:
+    network.train()
+    totals: dict[str, Tensor] = {}
+    clips = 0
+    for batch in problem.training_batches(epoch):
+        rate = _half_cosine(settings, epoch + clips / problem.train_size)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        terms = problem.loss(network(*batch.inputs), batch.truth)
+        optimizer.zero_grad()
+        context.fabric.backward(terms.total)
+        context.fabric.clip_gradients(network, optimizer, max_norm=settings.gradient_clip, error_if_nonfinite=False)
+        optimizer.step()
+        clips += batch.size
+        for name, value in {"loss": terms.total, **terms.parts, **terms.diagnostics}.items():
+            totals[name] = totals.get(name, 0.0) + value.detach() * batch.size
+        context.advance(batch.size)
+    means = {name: float(total) / max(clips, 1) for name, total in totals.items()}
+    if not math.isfinite(means["loss"]):
+        raise TrainingDiverged(
+            f"{problem.name}: the training loss is {means['loss']} in epoch {epoch}; lower its learning_rate "
+            f"({settings.learning_rate}) or look at the data with `mtpkd extract-biosignals`"
+        )
+    return means
+
+
+@torch.no_grad()
+def _validate(problem: Problem, network: Any) -> float:
+    network.eval()
+    total, clips = 0.0, 0
+    for batch in problem.validation_batches():
+        total = total + problem.validation_loss(network(*batch.inputs), batch.truth).detach() * batch.size
+        clips += batch.size
+    return float(total) / max(clips, 1)
+
+
+def _half_cosine(settings: OptimisationSettings, epoch: float) -> float:
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(epoch / settings.epochs, 1.0)))
+
+
+def _snapshot(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def _save(
+    context: FitContext, network: nn.Module, optimizer: Any, progress: _Progress, best: dict[str, Tensor]
+) -> None:
+    state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    state |= {f"best.{name}": tensor for name, tensor in best.items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        state |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
+    save_checkpoint(context.resume, state, {"progress": vars(progress), "key": context.key})
+
+
+def _restore(context: FitContext, network: nn.Module, optimizer: Any, progress: _Progress) -> dict[str, Tensor] | None:
+    checkpoint = load_checkpoint(context.resume)
+    if checkpoint.schema["key"] != context.key:
+        return None
+    network.load_state_dict(checkpoint.part("network"))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in checkpoint.part("optimizer").items():
+        index, _, key = name.partition(".")
+        moments.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    for name, value in checkpoint.schema["progress"].items():
+        setattr(progress, name, value)
+    return checkpoint.part("best")
+
+
+def shuffled(count: int, batch_size: int) -> Sequence[Tensor]:
+    """Index batches of one epoch over `count` clips, drawn from torch's seeded generator; the last may be smaller."""
+    return torch.randperm(count).split(batch_size)

@@ -1,0 +1,108 @@
+"""Standardisation of biosignals, with statistics of training subjects only, or of each subject's own clips.
+
+`training` statistics are fitted once on training subjects and travel in the checkpoint. `per-subject` statistics are
+transductive: every subject is standardised by all of its own (unlabelled) recordings, a test subject too. They say
+nothing about other subjects, so nothing leaks, but such a model needs several clips of a person before it can speak.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from pipelines.cache.tables import ClipRow
+from pipelines.training.sources import Source
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation: scalars for waves, (F, 1) for spectrograms, (K,) for features."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Standardises what a source reads.
+
+    Attributes:
+        view: the source's view; frames are standardised by the source itself.
+        scope: `training`, `per-subject`, or `fixed` for frames.
+        moments: by group for `per-subject`, under the empty name for `training`.
+        fitted_on: groups behind the statistics of `training`.
+    """
+
+    view: str
+    scope: Literal["training", "per-subject", "fixed"]
+    moments: dict[str, Moments] = field(default_factory=dict)
+    fitted_on: tuple[str, ...] = ()
+
+    def __call__(self, values: np.ndarray, group: str) -> np.ndarray:
+        """Standardise one clip's values; invalid samples of a wave stay zero, features that are NaN stay NaN."""
+        if self.scope == "fixed":
+            return values
+        moments = self.moments[group if self.scope == "per-subject" else ""]
+        if self.view == "wave":
+            wave = (values[0] - moments.mean) / moments.std * values[1]
+            return np.stack([wave, values[1]]).astype(np.float32)
+        return ((values - moments.mean) / moments.std).astype(np.float32)
+
+    def to_schema(self) -> dict[str, Any]:
+        """Plain values for a checkpoint. Statistics per subject are not part of a model and are left out."""
+        kept = {} if self.scope == "per-subject" else self.moments
+        return {
+            "view": self.view,
+            "scope": self.scope,
+            "moments": {name: {"mean": m.mean.tolist(), "std": m.std.tolist()} for name, m in kept.items()},
+            "fitted_on": list(self.fitted_on),
+        }
+
+    @staticmethod
+    def from_schema(schema: dict[str, Any]) -> "Normaliser":
+        """The inverse of `to_schema`."""
+        moments = {
+            name: Moments(np.array(m["mean"], np.float32), np.array(m["std"], np.float32))
+            for name, m in schema["moments"].items()
+        }
+        return Normaliser(schema["view"], schema["scope"], moments, tuple(schema["fitted_on"]))
+
+    def extended(self, source: Source, rows: Sequence[ClipRow]) -> "Normaliser":
+        """For `per-subject`: with the statistics of further subjects, each from its own clips. Else unchanged."""
+        if self.scope != "per-subject":
+            return self
+        groups = sorted({row.group for row in rows} - set(self.moments))
+        new = {group: _moments(source, [row for row in rows if row.group == group]) for group in groups}
+        return Normaliser(self.view, self.scope, {**self.moments, **new}, self.fitted_on)
+
+
+def fit_normaliser(source: Source, rows: Sequence[ClipRow], scope: Literal["training", "per-subject"]) -> Normaliser:
+    """Fit on usable training clips. One clip is in memory at a time."""
+    if source.view == "frames":
+        return Normaliser("frames", "fixed")
+    if scope == "per-subject":
+        return Normaliser(source.view, scope).extended(source, rows)
+    groups = tuple(sorted({row.group for row in rows}))
+    return Normaliser(source.view, scope, {"": _moments(source, rows)}, groups)
+
+
+def _moments(source: Source, rows: Iterable[ClipRow]) -> Moments:
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler()
+    for row in rows:
+        samples = _samples(source.read(row), source.view)
+        if len(samples):
+            scaler.partial_fit(samples)
+    mean, std = np.nan_to_num(scaler.mean_), np.nan_to_num(scaler.scale_, nan=1.0)
+    shape = {"wave": (), "spectrogram": (-1, 1), "features": (-1,)}[source.view]
+    return Moments(mean.astype(np.float32).reshape(shape), std.astype(np.float32).reshape(shape))
+
+
+def _samples(values: np.ndarray, view: str) -> np.ndarray:
+    """One clip as (samples, variables) in float64; NaN is left out by the scaler."""
+    values = values.astype(np.float64)
+    if view == "wave":
+        return values[0][values[1] > 0][:, None]
+    return values[0].T if view == "spectrogram" else values[None]

@@ -1,0 +1,143 @@
+"""A prediction is the same alone, in a batch, and in a permuted batch: for every network of the package."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import pipelines.models
+from pipelines.models import Adapter, HallucinationNet, Head, MultimodalTransformer, StudentNetwork
+from pipelines.models import encoders as enc
+from pipelines.models.teachers import Aligner, FusionTeacher, UnimodalTeacher
+from pipelines.recipe import ModelSettings
+
+SIZE = 5
+SETTINGS = ModelSettings(embedding=32, tokens=3, width=16, depth=2, heads=4, dropout=0.2)
+NAMES = ("faces", "eda", "ecg")
+BUILDING_BLOCKS = {"Attention", "BasicBlock", "Block"}
+
+
+def _embeddings(*names: str) -> dict[str, torch.Tensor]:
+    return {name: torch.randn(SIZE, 32) for name in names}
+
+
+def _present(*names: str) -> dict[str, torch.Tensor]:
+    """Every sample has the first modality; of the others it differs."""
+    pattern = torch.rand(SIZE, len(names)) > 0.4
+    pattern[:, 0] = True
+    return {name: pattern[:, column] for column, name in enumerate(names)}
+
+
+def _wave() -> torch.Tensor:
+    return torch.stack([torch.randn(SIZE, 176), (torch.rand(SIZE, 176) > 0.2).float()], dim=1)
+
+
+def _features() -> torch.Tensor:
+    x = torch.randn(SIZE, 6)
+    x[::2, 1] = float("nan")
+    return x
+
+
+def _student(stands_in: Any) -> StudentNetwork:
+    student = StudentNetwork(
+        prevalent=("faces",), privileged=("eda", "ecg"), settings=SETTINGS, num_outputs=3, stands_in=stands_in
+    )
+    nn.init.normal_(student.fusion.projection.weight, std=0.1)
+    return student
+
+
+def _student_case(stands_in: str) -> tuple[nn.Module, tuple]:
+    return _student(stands_in), (_embeddings("faces"), _present("faces"))
+
+
+def _joint() -> FusionTeacher:
+    return FusionTeacher(modalities=NAMES, settings=SETTINGS, num_outputs=3)
+
+
+# Each case gives a network and its inputs, SIZE samples in every tensor.
+CASES: dict[str, Callable[[], tuple[nn.Module, tuple]]] = {
+    "VideoResNet": lambda: (enc.r3d_18(), (torch.randn(SIZE, 3, 4, 32, 32),)),
+    "ResNet": lambda: (enc.resnet_18(1), (torch.randn(SIZE, 1, 33, 40),)),
+    "SmallVideoEncoder": lambda: (enc.SmallVideoEncoder(), (torch.randn(SIZE, 3, 6, 64, 64),)),
+    "SmallSpectrogramEncoder": lambda: (enc.SmallSpectrogramEncoder(), (torch.randn(SIZE, 1, 33, 20),)),
+    "WaveEncoder": lambda: (enc.WaveEncoder(), (_wave(),)),
+    "FeatureEncoder": lambda: (enc.FeatureEncoder(in_features=6), (_features(),)),
+    "Head": lambda: (Head(32, 3, 0.2), (torch.randn(SIZE, 32),)),
+    "Adapter": lambda: (Adapter(32, 16, 0.2), (torch.randn(SIZE, 32),)),
+    "HallucinationNet": lambda: (
+        HallucinationNet(privileged=("eda", "ecg"), prevalent=32, embedding=32),
+        (torch.randn(SIZE, 32),),
+    ),
+    "MultimodalTransformer": lambda: (
+        MultimodalTransformer(NAMES, SETTINGS),
+        (_embeddings(*NAMES), _present(*NAMES)),
+    ),
+    "StudentNetwork": lambda: _student_case("hallucination"),
+    "StudentNetwork-zeros": lambda: _student_case("zeros"),
+    "StudentNetwork-nothing": lambda: _student_case("nothing"),
+    "UnimodalTeacher": lambda: (
+        UnimodalTeacher(encoder=enc.WaveEncoder(embedding=32), embedding=32, num_outputs=3, dropout=0.2),
+        (_wave(),),
+    ),
+    "FusionTeacher": lambda: (_joint(), (_embeddings(*NAMES), _present(*NAMES))),
+    "Aligner": lambda: (
+        Aligner(teachers=NAMES, joint=_joint(), settings=SETTINGS, outputs=3),
+        (_embeddings(*NAMES), _embeddings(*NAMES), _present(*NAMES)),
+    ),
+}
+
+
+def _networks() -> set[str]:
+    """Every nn.Module that a module of the package defines, less the building blocks."""
+    found = set()
+    for info in pkgutil.walk_packages(pipelines.models.__path__, "pipelines.models."):
+        for name, member in inspect.getmembers(importlib.import_module(info.name), inspect.isclass):
+            if issubclass(member, nn.Module) and member.__module__ == info.name:
+                found.add(name)
+    return found - BUILDING_BLOCKS
+
+
+def test_every_network_has_a_case():
+    assert {name.split("-")[0] for name in CASES} == _networks()
+
+
+def _take(inputs: Any, rows: torch.Tensor) -> Any:
+    if isinstance(inputs, torch.Tensor):
+        return inputs[rows]
+    if isinstance(inputs, dict):
+        return {name: value[rows] for name, value in inputs.items()}
+    return tuple(_take(part, rows) for part in inputs)
+
+
+def _flat(outputs: Any) -> list[torch.Tensor]:
+    """All tensors in a result: a tensor, a dict, a tuple or a record of them."""
+    if isinstance(outputs, torch.Tensor):
+        return [outputs]
+    if isinstance(outputs, dict):
+        return [tensor for value in outputs.values() for tensor in _flat(value)]
+    parts = outputs if isinstance(outputs, tuple) else vars(outputs).values()
+    return [tensor for part in parts for tensor in _flat(part)]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", CASES)
+def test_a_prediction_does_not_depend_on_its_neighbours(name):
+    network, inputs = CASES[name]()
+    network.eval()
+    together = _flat(network(*inputs))
+    order = torch.tensor([3, 0, 4, 2, 1])
+    permuted = _flat(network(*_take(inputs, order)))
+    for whole, shuffled in zip(together, permuted, strict=True):
+        assert whole.shape[0] == SIZE
+        assert whole.isfinite().all()
+        torch.testing.assert_close(shuffled, whole[order], atol=1e-5, rtol=1e-5)
+        assert not torch.allclose(whole[0], whole[1], atol=1e-3), "a constant network would pass for nothing"
+    for row in range(SIZE):
+        alone = _flat(network(*_take(inputs, torch.tensor([row]))))
+        for whole, single in zip(together, alone, strict=True):
+            torch.testing.assert_close(single, whole[row : row + 1], atol=1e-5, rtol=1e-5)

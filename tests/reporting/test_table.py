@@ -1,0 +1,128 @@
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from pipelines.metrics import METRICS
+from pipelines.recipe import Task
+from pipelines.reporting import ResultRow, print_table, verdict
+
+TASK = Task(kind="classes", labels=("BL1", "PA4"))
+ACCURACY, CCC, RMSE = METRICS["accuracy"], METRICS["ccc"], METRICS["rmse"]
+NAN = float("nan")
+NONE = ResultRow("none", "student", 200, 20, 0.75, 0.682, 0.815)
+MATCHED = ResultRow("none-matched", "student", 200, 20, 0.745, 0.676, 0.811, -0.005, -0.041, 0.03)
+MT_PKDOT = ResultRow("mt-pkdot", "student", 200, 20, 0.781, 0.715, 0.848, 0.031, -0.004, 0.062)
+EDA = ResultRow("eda", "teacher", 200, 20, 0.91, 0.871, 0.945, 0.16, 0.101, 0.222)
+ECG = ResultRow("ecg", "teacher", 200, 20, 0.61, 0.55, 0.668, -0.14, -0.21, -0.07)
+ROWS = [NONE, MATCHED, MT_PKDOT, EDA, ECG]
+
+
+def rendered(rows, metric=ACCURACY, width=80, encoding="utf-8", note="5 folds by subject") -> list[str]:
+    """The lines printed to something that is no terminal, so that nothing can hide in colour."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    print_table(Console(file=stream, width=width), rows, metric=metric, task=TASK, note=note)
+    stream.seek(0)
+    return [line.rstrip() for line in stream.read().splitlines()]
+
+
+def line_of(lines: list[str], method: str) -> str:
+    return next(line for line in lines if line.split()[:1] == [method])
+
+
+def test_the_whole_table():
+    assert rendered(ROWS) == [
+        "accuracy, BL1 / PA4: 200 clips of 20 groups",
+        "method        accuracy %  95 % interval        vs visual only  worse  better",
+        "─" * 77,
+        "teachers",
+        "eda                 91.0   [87.1, 94.5]  +16.0 [+10.1, +22.2]        │     ▸",
+        "ecg                 61.0   [55.0, 66.8]   -14.0 [-21.0, -7.0]  ◂     │",
+        "─" * 77,
+        "students",
+        "none                75.0   [68.2, 81.5]              baseline",
+        "none-matched        74.5   [67.6, 81.1]     -0.5 [-4.1, +3.0]    ───●┼───",
+        "mt-pkdot            78.1   [71.5, 84.8]     +3.1 [-0.4, +6.2]       ─┼──●───",
+        "",
+        "5 folds by subject",
+        "",
+        "mt-pkdot: no detectable gain over visual only (+3.1 [-0.4, +6.2])",
+    ]
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS.keys())
+def test_eighty_columns_lose_no_number(metric):
+    wide = replace(EDA, method="faces+eda+ecg+emg", value=1, high=1, difference_low=-0.1234, difference_high=0.9)
+    long = replace(MT_PKDOT, method="mt-pkdot-published-with-a-long-name")
+    lines = rendered([*ROWS, wide, long], metric, note="a long note " * 20)
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line for line in lines)
+    same = rendered([*ROWS, wide, long], metric, width=200, note="a long note " * 20)
+    numbers = [set(" ".join(text).replace(",", " ").split()) for text in (same, lines)]
+    assert {word for word in numbers[0] if word[:1] in "+-[0123456789."} <= numbers[1]
+
+
+def test_correlations_have_three_decimals():
+    line = line_of(rendered(ROWS, CCC), "mt-pkdot")
+    assert line.split("─")[0].split() == ["mt-pkdot", ".781", "[.715,", ".848]", "+.031", "[-.004,", "+.062]"]
+
+
+def test_only_a_leading_zero_is_dropped():
+    large = replace(MT_PKDOT, value=10.5, low=-0.25, high=20.04)
+    assert line_of(rendered([NONE, large], RMSE), "mt-pkdot").split()[1:4] == ["10.500", "[-.250,", "20.040]"]
+
+
+def test_a_terminal_without_unicode_is_no_crash():
+    lines = rendered(ROWS, encoding="ascii")
+    assert "-+--o---" in line_of(lines, "mt-pkdot")
+    assert line_of(lines, "eda").endswith(">")
+
+
+def test_an_interval_that_spares_zero_is_drawn_sparing_it():
+    above = replace(MT_PKDOT, difference=0.03, difference_low=0.0001)
+    assert line_of(rendered([NONE, above]), "mt-pkdot").endswith("│──●───")
+    below = replace(MT_PKDOT, difference=-0.03, difference_low=-0.062, difference_high=-0.0001)
+    assert line_of(rendered([NONE, below]), "mt-pkdot").endswith("───●──│")
+
+
+def test_clips_that_a_method_could_not_use_are_named():
+    assert rendered([NONE, replace(EDA, clips=190)])[0] == "accuracy, BL1 / PA4: 200 clips of 20 groups (eda on 190)"
+
+
+def test_one_group_shows_no_interval():
+    nothing = {"low": NAN, "high": NAN, "difference_low": NAN, "difference_high": NAN, "groups": 1}
+    lines = rendered([replace(row, **nothing) for row in ROWS])
+    assert line_of(lines, "none").split() == ["none", "75.0", "baseline"]
+    assert line_of(lines, "mt-pkdot").split()[:3] == ["mt-pkdot", "78.1", "+3.1"]
+    assert lines[-1] == "mt-pkdot: +3.1 against visual only; no interval, so no verdict"
+
+
+def test_nothing_evaluated_is_a_table_too():
+    assert rendered([])[0] == "accuracy: nothing was evaluated"
+
+
+def test_without_a_baseline_nothing_is_compared():
+    alone = replace(MT_PKDOT, difference=NAN, difference_low=NAN, difference_high=NAN)
+    assert rendered([alone])[-1] == "mt-pkdot: not compared, there is no visual only student"
+
+
+@pytest.mark.parametrize(
+    ("metric", "interval", "words"),
+    [
+        (ACCURACY, (0.031, 0.01, 0.06), "gain of 3.1 points over visual only (+3.1 [+1.0, +6.0])"),
+        (ACCURACY, (-0.031, -0.06, -0.01), "worse than visual only by 3.1 points (-3.1 [-6.0, -1.0])"),
+        (ACCURACY, (0.0, 0.0, 0.0), "no detectable gain over visual only (+0.0 [+0.0, +0.0])"),
+        (CCC, (0.031, 0.01, 0.06), "gain of .031 over visual only (+.031 [+.010, +.060])"),
+        (RMSE, (0.031, 0.01, 0.06), "worse than visual only by .031 (+.031 [+.010, +.060])"),
+        (RMSE, (-0.031, -0.06, -0.01), "gain of .031 over visual only (-.031 [-.060, -.010])"),
+    ],
+)
+def test_verdict_in_words(metric, interval, words):
+    difference, low, high = interval
+    row = replace(MT_PKDOT, difference=difference, difference_low=low, difference_high=high)
+    assert verdict(row, metric) == f"mt-pkdot: {words}"
+
+
+def test_lower_is_better_turns_the_drawing_around():
+    assert "better  worse" in rendered(ROWS, RMSE)[1]
