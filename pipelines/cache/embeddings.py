@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pipelines.cache.hdf5 import create, dataset, names, open_for_reading
+from pipelines.cache.hdf5 import create, dataset, members, names, open_for_reading
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def read_embeddings(path: Path) -> EmbeddingStore:
     """Read a whole store. Raises MtpkdError for a damaged file."""
     with open_for_reading(path, "embeddings") as file:
         columns = {}
-        for name in file["columns"]:
+        for name in members(file, "columns"):
             where = f"columns/{name}"
             columns[name] = Column(
                 embeddings=dataset(file, f"{where}/embeddings")[()],

@@ -15,11 +15,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pipelines.cache.hdf5 import create, dataset, names, open_for_reading
+from pipelines.cache.hdf5 import attribute, create, dataset, names, open_for_reading
 from pipelines.media.faces import FaceCrop, decode_jpeg, encode_jpeg
 
-JPEG_QUALITY = 95
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class FaceShardWriter:
     def _pack(self, image: np.ndarray | None) -> np.ndarray | None:
         if image is None:
             return None
-        return image[None] if self._raw else np.frombuffer(encode_jpeg(image, JPEG_QUALITY), np.uint8)
+        return image[None] if self._raw else np.frombuffer(encode_jpeg(image), np.uint8)
 
     def _append(self, packed: list[np.ndarray]) -> None:
         if packed:
@@ -115,11 +114,11 @@ class FaceShard:
 
     def __init__(self, path: Path) -> None:
         self._file = open_for_reading(path, "faces")
-        self.size = int(self._file.attrs["size"])
+        self.size = int(attribute(self._file, "size"))
         self._ranges = dict(zip(names(self._file), dataset(self._file, "ranges")[()].tolist(), strict=True))
         self._valid = dataset(self._file, "valid")[()]
         self._times = dataset(self._file, "times")[()]
-        self._raw = self._file.attrs["storage"] == "raw"
+        self._raw = attribute(self._file, "storage") == "raw"
         self._index = dataset(self._file, "rows" if self._raw else "offsets")[()]
         self._data = dataset(self._file, "pixels" if self._raw else "bytes")
 
@@ -148,7 +147,7 @@ class FaceShard:
             if self._raw:
                 out[position] = self._data[self._index[row]]
             else:
-                out[position] = decode_jpeg(self._data[self._index[row] : self._index[row + 1]])
+                out[position] = decode_jpeg(self._data[self._index[row] : self._index[row + 1]].tobytes())
         return out
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """What all HDF5 files of the cache share: opening with an error a user can act on, and a format version."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -47,3 +48,16 @@ def dataset(file: h5py.File, name: str) -> h5py.Dataset:
 def names(file: h5py.File, name: str = "clips") -> list[str]:
     """A dataset of strings as a list."""
     return [value.decode() for value in dataset(file, name)[()]]
+
+
+def members(file: h5py.File, name: str) -> list[str]:
+    """Names of what a group holds. Raises MtpkdError where a file of the right kind lacks the group."""
+    found = file.get(name)
+    if not isinstance(found, h5py.Group):
+        raise MtpkdError(f"{file.filename} has no group {name!r}: delete it and run the stage that wrote it again")
+    return list(found)
+
+
+def attribute(file: h5py.File, name: str) -> Any:
+    """An attribute of the file; h5py's own type admits what is never written here."""
+    return file.attrs[name]

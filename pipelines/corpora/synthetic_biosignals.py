@@ -2,7 +2,7 @@
 
 - EDA: `eda_simulate`'s skin conductance response, placed about 1.6 s after the onset and as large as the pain, on a
   drifting tonic level; unprompted responses occur too.
-- ECG: one minute of `ecg_simulate` (ecgsyn) a subject, read at a speed that rises with the pain: beats, their shape and
+- ECG: half a minute of `ecg_simulate` (ecgsyn) a subject, read at a speed that rises with the pain: beats, their shape and
   their variability stay physiological, and a clip costs an interpolation instead of an integration.
 - EMG: `emg_simulate`'s burst as the carrier; pain raises its energy in the trapezius. Part B's corrugator and
   zygomaticus follow the brow and the mouth that the face shows; in Part A they hold noise, as published.
@@ -21,7 +21,7 @@ RATE = 512
 
 COLUMNS = ("time", "gsr", "ecg", "emg_trapezius", "emg_corrugator", "emg_zygomaticus")
 
-_ECG_SECONDS = 60
+_ECG_SECONDS = 30
 _ECG_STREAM, _EDA_STREAM = 1, 2
 """Second keys of a subject's streams, after its index; a clip's streams have three keys."""
 
@@ -32,7 +32,10 @@ def simulate(
     """All columns of one `_bio.csv`, shape (T, 6), at 512 Hz."""
     times = np.arange(round(seconds * RATE)) / RATE
     actions = course.actions(times, subject.pattern)
-    brow, mouth = actions[:, ACTIONS.index("brow")], actions[:, ACTIONS.index("smile")] + actions[:, ACTIONS.index("mouth")]
+    brow, mouth = (
+        actions[:, ACTIONS.index("brow")],
+        actions[:, ACTIONS.index("smile")] + actions[:, ACTIONS.index("mouth")],
+    )
     facial = 1.0 if part == "B" else 0.0
     return np.stack(
         [
@@ -99,7 +102,9 @@ def _skin_response(seed: int, subject: int) -> np.ndarray:
     import neurokit2
 
     rng = stream(seed, subject, _EDA_STREAM)
-    wave = neurokit2.eda_simulate(duration=9, sampling_rate=RATE, scr_number=1, drift=0, noise=0, random_state=rng) - 1.0
+    wave = (
+        neurokit2.eda_simulate(duration=9, sampling_rate=RATE, scr_number=1, drift=0, noise=0, random_state=rng) - 1.0
+    )
     peak = int(wave.argmax())
     foot = int(np.flatnonzero(wave[: peak + 1] <= 0.02 * wave[peak])[-1]) if wave[0] <= 0.02 * wave[peak] else 0
     wave = wave[foot:] - wave[foot]
@@ -110,7 +115,7 @@ def _skin_response(seed: int, subject: int) -> np.ndarray:
 
 @cache
 def _resting_ecg(seed: int, subject: int, heart_rate: float) -> np.ndarray:
-    """One minute of a subject's ECG at rest, in millivolts."""
+    """Half a minute of a subject's ECG at rest, in millivolts."""
     import neurokit2
 
     return neurokit2.ecg_simulate(

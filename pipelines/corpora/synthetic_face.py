@@ -12,16 +12,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from pipelines.corpora.synthetic_head import (
-    LEFT,
-    SHIFT,
-    TOP,
-    Look,
-    draw_look,
-    paint_background,
-    paint_head,
-    to_pixels,
-)
+from pipelines.corpora.synthetic_head import LEFT, SHIFT, TOP, Look, draw_look, paint_background, paint_head, to_pixels
 from pipelines.corpora.synthetic_truth import ACTIONS, Subject, stream
 
 _LOOK_STREAM = 3
@@ -39,6 +30,11 @@ _MIRROR = np.array([[[1.0, 1.0]], [[-1.0, 1.0]]])
 def height_of(width: int) -> int:
     """Height of the picture, three quarters of its width and even, as yuv420p needs."""
     return max(round(width * 0.75 / 2) * 2, 2)
+
+
+def frame_times(seconds: float, rate: float) -> np.ndarray:
+    """Times (T,) in seconds of the frames that begin within a clip: 138 in 5.5 s at 25 Hz."""
+    return np.arange(np.ceil(seconds * rate)) / rate
 
 
 @dataclass(frozen=True)

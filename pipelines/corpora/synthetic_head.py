@@ -4,7 +4,6 @@ Painted once a subject in floating point, so shading is smooth; only the feature
 are in units of half the face's width, x to the right, y downwards, the origin on the nose's bridge between the eyes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -163,7 +162,9 @@ def paint_background(rng: np.random.Generator, look: Look, height: int, width: i
     points = np.round((shoulders * unit + centre) * (1 << SHIFT)).astype(np.int32)
     cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, SHIFT)
     cover = cv2.GaussianBlur(mask, (0, 0), 0.012 * unit)[..., None].astype(np.float32) / 255
-    fold = 1 - 0.18 * np.exp(-(((x - centre[0]) / (1.1 * unit)) ** 2) - ((y - centre[1] - 1.7 * unit) / (0.5 * unit)) ** 2)
+    fold = 1 - 0.18 * np.exp(
+        -(((x - centre[0]) / (1.1 * unit)) ** 2) - ((y - centre[1] - 1.7 * unit) / (0.5 * unit)) ** 2
+    )
     return image + cover * (look.shirt * (slope * fold)[..., None] - image)
 
 
@@ -207,7 +208,9 @@ def _nose(canvas: Canvas, look: Look) -> None:
     tip, width = look.nose_length, look.nose_width
     dark = 0.2 * canvas.spot(0, tip + 0.1, 1.1 * width, 0.05)
     for side in (-1, 1):
-        dark += 0.1 * canvas.spot(side * 0.15, 0.12, 0.05, 0.3) + 0.16 * canvas.spot(side * (width + 0.05), tip, 0.045, 0.09)
+        dark += 0.1 * canvas.spot(side * 0.15, 0.12, 0.05, 0.3) + 0.16 * canvas.spot(
+            side * (width + 0.05), tip, 0.045, 0.09
+        )
     canvas.image *= 1 - dark[..., None]
     canvas.image *= 1 + 0.1 * canvas.spot(0, tip - 0.06, 0.09, 0.1)[..., None]
     for side in (-1, 1):
@@ -217,7 +220,9 @@ def _nose(canvas: Canvas, look: Look) -> None:
 
 def _beard(canvas: Canvas, look: Look, face: np.ndarray) -> None:
     """Stubble to full beard on jaw and upper lip, by `look.beard`."""
-    jaw = 1 / (1 + np.exp(-(canvas.y - 0.62 - 0.5 * np.exp(-((canvas.x / 0.45) ** 2)) + 0.45 * np.abs(canvas.x)) / 0.07))
+    jaw = 1 / (
+        1 + np.exp(-(canvas.y - 0.62 - 0.5 * np.exp(-((canvas.x / 0.45) ** 2)) + 0.45 * np.abs(canvas.x)) / 0.07)
+    )
     lip = canvas.spot(0, look.mouth_height - 0.17, 0.36, 0.07)
     bare = canvas.spot(0, look.mouth_height + 0.01, 0.34, 0.1)
     cover = np.clip(jaw + lip - 0.9 * bare, 0, 1) * face * look.beard
@@ -254,8 +259,24 @@ def _front_hair(look: Look) -> np.ndarray:
     outer += [(-x, y) for x, y in outer[-2::-1]]
     lines = {
         "fringe": [(0.9, -0.3), (0.78, -0.55), (0.4, -0.6), (0.0, -0.64), (-0.4, -0.6), (-0.78, -0.55), (-0.9, -0.3)],
-        "parted": [(0.92, -0.3), (0.8, -0.72), (0.5, -0.98), (0.1, -1.02), (-0.35, -0.9), (-0.75, -0.72), (-0.92, -0.3)],
-        "receding": [(0.9, -0.3), (0.74, -0.72), (0.5, -1.04), (0.0, -0.98), (-0.5, -1.04), (-0.74, -0.72), (-0.9, -0.3)],
+        "parted": [
+            (0.92, -0.3),
+            (0.8, -0.72),
+            (0.5, -0.98),
+            (0.1, -1.02),
+            (-0.35, -0.9),
+            (-0.75, -0.72),
+            (-0.92, -0.3),
+        ],
+        "receding": [
+            (0.9, -0.3),
+            (0.74, -0.72),
+            (0.5, -1.04),
+            (0.0, -0.98),
+            (-0.5, -1.04),
+            (-0.74, -0.72),
+            (-0.9, -0.3),
+        ],
         "bob": [(0.9, -0.1), (0.82, -0.62), (0.55, -0.9), (0.3, -1.05), (-0.3, -0.86), (-0.78, -0.6), (-0.9, -0.1)],
     }
     plain = [(0.93, -0.3), (0.84, -0.7), (0.5, -0.92), (0.0, -0.98), (-0.5, -0.92), (-0.84, -0.7), (-0.93, -0.3)]
@@ -280,9 +301,3 @@ def _smooth(corners: np.ndarray, steps: int = 8) -> np.ndarray:
     t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
     curve = 2 * here + (after - before) * t + (2 * before - 5 * here + 4 * after - beyond) * t**2
     return (0.5 * (curve + (3 * here - before - 3 * after + beyond) * t**3)).reshape(-1, 2)
-
-
-def mirrored(points: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Points of the right side and their mirror images, shape (2, N, 2)."""
-    right = np.array(points)
-    return np.stack([right, right * (-1, 1)])

@@ -92,9 +92,9 @@ class Course:
         elif self.distraction == "frown":
             actions[:, ACTIONS.index("brow")] += bump
             actions[:, ACTIONS.index("eyes")] += 0.4 * bump
-        actions[:, ACTIONS.index("blink")] = np.exp(
-            -0.5 * ((times[:, None] - self.blinks[None]) / 0.055) ** 2
-        ).sum(axis=1)
+        actions[:, ACTIONS.index("blink")] = np.exp(-0.5 * ((times[:, None] - self.blinks[None]) / 0.055) ** 2).sum(
+            axis=1
+        )
         return np.clip(actions, 0.0, 1.0)
 
     def _ramp(self, times: np.ndarray) -> np.ndarray:
@@ -145,7 +145,11 @@ def draw_course(rng: np.random.Generator, subject: Subject, class_name: str, sec
     shown = felt * subject.expressiveness * float(rng.uniform(0.6, 1.1)) if reacts else 0.0
     actions = len(ACTIONS) + 1
     ripple = np.stack(
-        [rng.uniform(0.1, 0.7, (actions, 4)), rng.uniform(0, 2 * np.pi, (actions, 4)), rng.normal(0, 0.03, (actions, 4))]
+        [
+            rng.uniform(0.1, 0.7, (actions, 4)),
+            rng.uniform(0, 2 * np.pi, (actions, 4)),
+            rng.normal(0, 0.03, (actions, 4)),
+        ]
     )
     return Course(
         felt=felt,

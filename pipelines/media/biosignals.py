@@ -87,11 +87,12 @@ def read_biosignals(path: Path, settings: BiosignalSettings) -> Recording:
     """
     columns = {"time": "time", "eda": "gsr", "ecg": "ecg", "emg": settings.emg_channel}
     header, body = _read_lines(path)
-    if header.count(b"\t") >= MAX_COLUMNS:
-        raise UnreadableMedia(path, f"{header.count(b'\t') + 1} columns, at most {MAX_COLUMNS} are plausible")
+    width = header.count(b"\t") + 1
+    if width > MAX_COLUMNS:
+        raise UnreadableMedia(path, f"{width} columns, at most {MAX_COLUMNS} are plausible")
     names = [name.strip() for name in header.decode("utf-8", "replace").split("\t")]
     wanted = [_position(path, names, column) for column in columns.values()]
-    table = _parse_rectangle(body, len(names), wanted)
+    table = _parse_rectangle(body, width, wanted)
     lines = range(2, 2 + MAX_ROWS)
     if table is None:
         table, lines = _parse_cells(path, body, names, wanted)
@@ -152,8 +153,9 @@ def _read_lines(path: Path) -> tuple[bytes, bytes]:
     header, _, body = content.partition(b"\n")
     if not content.strip():
         raise UnreadableMedia(path, "empty file")
-    if body.count(b"\n") > MAX_ROWS:
-        raise UnreadableMedia(path, f"{body.count(b'\n')} rows, at most {MAX_ROWS} are plausible")
+    rows = body.count(b"\n")
+    if rows > MAX_ROWS:
+        raise UnreadableMedia(path, f"{rows} rows, at most {MAX_ROWS} are plausible")
     return header, body
 
 
@@ -195,7 +197,7 @@ def _parse_cells(path: Path, body: bytes, names: list[str], wanted: list[int]) -
             continue
         cells = line.split(b"\t")
         if len(cells) < width or b"".join(cells[width:]).strip():
-            raise UnreadableMedia(path, f"line {number} has {len(cells)} cells, the header has {width}: is it cut short?")
+            raise UnreadableMedia(path, f"line {number} has {len(cells)} cells, the header has {width}: cut short?")
         rows.append([_parse_cell(path, number, names[position], cells[position]) for position in wanted])
         numbers.append(number)
     return np.array(rows, dtype=np.float64).reshape(-1, len(wanted)).T, numbers

@@ -131,7 +131,7 @@ class MultimodalTransformer(nn.Module):
     def _allowed(self, there: torch.Tensor) -> torch.Tensor:
         """Presence (B, M) -> (B, 1, M * N, 1 + M * N): the null token, and every present modality but one's own."""
         others = ~torch.eye(len(self.modalities), dtype=torch.bool, device=there.device)
-        pairs = (there[:, None, :].expand(-1, len(self.modalities), -1)).repeat_interleave(self.tokens, 1).repeat_interleave(self.tokens, 2)
+        pairs = (there[:, None, :] & others).repeat_interleave(self.tokens, 1).repeat_interleave(self.tokens, 2)
         return nn.functional.pad(pairs, (1, 0), value=True)[:, None]
 
     def _fuse(self, x: torch.Tensor, there: torch.Tensor) -> torch.Tensor:

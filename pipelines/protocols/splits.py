@@ -74,7 +74,8 @@ class GroupedKFold(Protocol):
         """See Protocol."""
         _require(groups, max(self.folds, 4), f"k-fold with protocol.folds = {self.folds}")
         order = np.random.default_rng(_FOLD_SEED).permutation(len(groups))
-        return [tuple(sorted(groups[i] for i in order[fold :: self.folds])) for fold in range(self.folds)]
+        shuffled = [groups[int(i)] for i in order]
+        return [tuple(sorted(shuffled[fold :: self.folds])) for fold in range(self.folds)]
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,10 @@ def make_splits(
     groups: Sequence[str], settings: ProtocolSettings, published_hold_out: Sequence[str] = ()
 ) -> list[Split]:
     """Every (fold, seed) of a protocol, in order."""
-    groups = sorted(set(groups))
-    folds = make_protocol(settings, published_hold_out).test_groups(groups)
+    names = sorted(set(groups))
+    folds = make_protocol(settings, published_hold_out).test_groups(names)
     return [
-        _inner_split(groups, test, fold, seed, settings.validation_share)
+        _inner_split(names, test, fold, seed, settings.validation_share)
         for fold, test in enumerate(folds)
         for seed in settings.seeds
     ]
@@ -137,7 +138,7 @@ def make_fits(split: Split, parts: int) -> list[Fit]:
 
 def _inner_split(groups: Sequence[str], test: tuple[str, ...], fold: int, seed: int, share: float) -> Split:
     rest = [group for group in groups if group not in set(test)]
-    count = min(max(1, round(share * len(rest))), len(rest) - 2)
+    count = max(1, min(round(share * len(rest)), len(rest) - 1))
     order = np.random.default_rng([_FOLD_SEED, fold, seed]).permutation(len(rest))
     validation = tuple(sorted(rest[i] for i in order[:count]))
     train = tuple(group for group in rest if group not in set(validation))

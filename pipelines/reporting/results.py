@@ -79,7 +79,7 @@ def compute_results(predictions: Mapping[str, ByCell], task: Task, settings: Eva
         rows=rows,
         folds=_fold_results(predictions, task),
         groups=_group_results(seeds, task),
-        confusion={method: sum(confusion_matrix(part) for part in parts) for method, parts in seeds.items()},
+        confusion={m: np.sum([confusion_matrix(part) for part in parts], axis=0) for m, parts in seeds.items()},
         notes=list(dict.fromkeys(notes)),
     )
 
@@ -103,7 +103,10 @@ def read_rows(workspace: Workspace, metric: str) -> list[ResultRow]:
     """The table rows of a metric. Raises MissingArtifact before `evaluate`."""
     path = workspace.require(workspace.results(".json"), "mtpkd evaluate")
     content = json.loads(path.read_text(encoding="utf-8"))
-    return [ResultRow(**{k: nan if v is None else v for k, v in row.items()}) for row in content["metrics"][metric]]
+    rows: list[dict[str, Any]] = [
+        {key: nan if value is None else value for key, value in row.items()} for row in content["metrics"][metric]
+    ]
+    return [ResultRow(**row) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,8 @@ Decisions. Numbers are written with every digit, so that reading them back gives
 defined is `nan` in CSV, which every reader of floats takes, and null in JSON, which has no NaN.
 """
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipelines.errors import MtpkdError
-from pipelines.workspace import write_text
+from pipelines.workspace import write_csv, write_text
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,8 @@ class GroupResult:
 
 def write_results_csv(path: Path, rows: Sequence[FoldResult]) -> None:
     """Write `method,fold,seed,metric,value`, in the order given. MtpkdError names a file that cannot be written."""
-    _write_csv(
+    _write(
+        write_csv,
         path,
         ["method", "fold", "seed", "metric", "value"],
         ([row.method, row.fold, row.seed, row.metric, repr(float(row.value))] for row in rows),
@@ -52,7 +51,8 @@ def write_results_csv(path: Path, rows: Sequence[FoldResult]) -> None:
 def write_results_by_group_csv(path: Path, rows: Sequence[GroupResult]) -> None:
     """Write `method,group,clips` and a column a metric. MtpkdError names a file that cannot be written."""
     metrics = list(dict.fromkeys(name for row in rows for name in row.values))
-    _write_csv(
+    _write(
+        write_csv,
         path,
         ["method", "group", "clips", *metrics],
         (
@@ -69,20 +69,12 @@ def write_results_json(path: Path, content: Mapping[str, Any]) -> None:
         MtpkdError: the file cannot be written.
         TypeError: `content` holds something that is none of these.
     """
-    _write(path, json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    _write(write_text, path, json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    _write(path, text.getvalue())
-
-
-def _write(path: Path, text: str) -> None:
+def _write(write: Callable[..., None], path: Path, *content: Any) -> None:
     try:
-        write_text(path, text)
+        write(path, *content)
     except OSError as error:
         raise MtpkdError(f"{path}: cannot be written ({error.strerror or error})") from error
 

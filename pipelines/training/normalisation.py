@@ -90,19 +90,20 @@ def fit_normaliser(source: Source, rows: Sequence[ClipRow], scope: Literal["trai
 def _moments(source: Source, rows: Iterable[ClipRow]) -> Moments:
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler()
-    for row in rows:
-        samples = _samples(source.read(row), source.view)
-        if len(samples):
-            scaler.partial_fit(samples)
-    mean, std = np.nan_to_num(scaler.mean_), np.nan_to_num(scaler.scale_, nan=1.0)
+    scaler: Any = StandardScaler()
+    if source.view == "features":  # a few numbers a clip: all at once, because a single clip may lack one
+        with np.errstate(invalid="ignore"):
+            scaler.fit(np.stack([source.read(row) for row in rows]).astype(np.float64))
+    else:
+        for row in rows:
+            scaler.partial_fit(_samples(source.read(row), source.view))
+    # A variable that was never measured, or never varied, has no scale of its own: it is only centred.
+    mean, std = np.nan_to_num(scaler.mean_), np.where(scaler.scale_ > 0, scaler.scale_, 1.0)
     shape = {"wave": (), "spectrogram": (-1, 1), "features": (-1,)}[source.view]
     return Moments(mean.astype(np.float32).reshape(shape), std.astype(np.float32).reshape(shape))
 
 
 def _samples(values: np.ndarray, view: str) -> np.ndarray:
-    """One clip as (samples, variables) in float64; NaN is left out by the scaler."""
-    values = values.astype(np.float64)
-    if view == "wave":
-        return values[0][values[1] > 0][:, None]
-    return values[0].T if view == "spectrogram" else values[None]
+    """A wave's valid samples (n, 1), or a spectrogram's columns (T, F), in float64."""
+    kept = values[0][values[1] > 0][:, None] if view == "wave" else values[0].T
+    return kept.astype(np.float64)

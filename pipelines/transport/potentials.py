@@ -87,12 +87,12 @@ def soft_minimum(
     return minima.squeeze(-1), total
 
 
-def anneal(costs: torch.Tensor, partner: list[int], schedule: Schedule, buffer: torch.Tensor) -> torch.Tensor:
+def anneal(costs: torch.Tensor, partner: torch.Tensor, schedule: Schedule, buffer: torch.Tensor) -> torch.Tensor:
     """Symmetric Sinkhorn updates along a schedule.
 
     Args:
         costs: (N, P, B, B).
-        partner: for each of the P problems the index of its transpose (itself, for a cloud against itself).
+        partner: (P,) for each problem the index of its transpose (itself, for a cloud against itself).
         schedule: of N clouds.
         buffer: like `costs`, scratch.
 
@@ -100,8 +100,8 @@ def anneal(costs: torch.Tensor, partner: list[int], schedule: Schedule, buffer: 
         (N, P, B) potentials on the rows; problem p and its partner form one dual pair.
     """
     potentials = costs.new_zeros(costs.shape[:-1])
-    for inverse, weight in zip(schedule.inverse, schedule.weight, strict=True):
-        updated, _ = soft_minimum(potentials[:, partner], costs, inverse, buffer)
+    for inverse, weight in zip(schedule.inverse.unbind(), schedule.weight.unbind(), strict=True):
+        updated, _ = soft_minimum(potentials.index_select(1, partner), costs, inverse, buffer)
         potentials = torch.lerp(potentials, updated, weight)
     return potentials
 

@@ -28,7 +28,6 @@ from pipelines.transport.potentials import (
 
 Mode = Literal["fast", "accurate", "pot"]
 
-_PROBLEMS = [1, 0, 2, 3]  # partners of x to y, y to x, x to x, y to y
 _POT_ITERATIONS = 100_000
 _POT_THRESHOLD = 1e-10
 
@@ -45,7 +44,7 @@ def sinkhorn_divergence(
         mode: `fast` anneals as geomloss does by default; `accurate` converges to marginals within 1e-6; `pot` is POT's
             solver on the CPU, without gradient through its iterations either.
         diameter: bound on the distance of two points, where the caller knows one. It only sets how many steps are laid
-            out, so that nothing has to be read back from a CUDA device; the value does not depend on it.
+            out on a CUDA device, which else is asked, and waited for, once; the value does not depend on it.
 
     Returns:
         (), or (N,) for N clouds. Differentiable once, in x and y.
@@ -57,9 +56,7 @@ def sinkhorn_divergence(
     if mode not in get_args(Mode):
         raise ValueError(f"mode = {mode!r}: expected one of {', '.join(get_args(Mode))}")
     x, y, single = _clouds(x, y, blur)
-    steps = None if diameter is None else halvings(diameter / blur)
-    if steps is None and x.device.type == "cpu":
-        steps = None
+    steps = None if diameter is None or x.device.type == "cpu" else halvings(diameter / blur)
     with torch.autocast(x.device.type, enabled=False):
         value: torch.Tensor = _SinkhornDivergence.apply(x, y, blur, mode, steps)  # pyright: ignore[reportAssignmentType]
     return value[0] if single else value
@@ -87,8 +84,9 @@ def transport_plan(x: torch.Tensor, y: torch.Tensor, *, blur: float = 0.1) -> to
         costs = torch.stack((there, there.mT), 1)
         schedule = annealing_schedule(diameter, blur=blur, steps=None)
         buffer = torch.empty_like(costs)
-        potentials = anneal(costs, [1, 0], schedule, buffer)
-        _, total = soft_minimum(potentials[:, [1, 0]], costs, schedule.final, buffer)
+        partner = torch.tensor([1, 0], device=x.device)
+        potentials = anneal(costs, partner, schedule, buffer)
+        _, total = soft_minimum(potentials.index_select(1, partner), costs, schedule.final, buffer)
         plan = (buffer / total)[:, 0] / x.shape[1]
     return plan[0] if single else plan
 
@@ -114,10 +112,11 @@ def _clouds(x: torch.Tensor, y: torch.Tensor, blur: float) -> tuple[torch.Tensor
 
 def _centred(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Clouds about their common mean, which halves the digits lost in |u|^2 + |v|^2 - 2uv, and (N,) diameters."""
-    middle = (x.mean(1, keepdim=True) + y.mean(1, keepdim=True)) / 2
-    x, y = x - middle, y - middle
-    extent = torch.maximum(x.amax(1), y.amax(1)) - torch.minimum(x.amin(1), y.amin(1))
-    return x, y, torch.linalg.vector_norm(extent, dim=1)
+    points = torch.cat((x, y), 1)
+    points -= points.mean(1, keepdim=True)
+    least, most = torch.aminmax(points, dim=1)
+    x, y = points.chunk(2, 1)
+    return x, y, torch.linalg.vector_norm(most - least, dim=1)
 
 
 def _costs(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -141,13 +140,16 @@ class _Solution:
     plans: torch.Tensor
 
 
-def _solve(x: torch.Tensor, y: torch.Tensor, diameter: torch.Tensor, blur: float, mode: Mode, steps: int | None):
+def _solve(
+    x: torch.Tensor, y: torch.Tensor, diameter: torch.Tensor, *, blur: float, mode: Mode, steps: int | None
+) -> _Solution:
     costs = _all_costs(x, y)
     if mode == "pot":
         return _solve_with_pot(costs, blur)
     schedule = annealing_schedule(diameter, blur=blur, steps=steps)
     buffer = torch.empty_like(costs)
-    potentials = anneal(costs, _PROBLEMS, schedule, buffer)
+    partner = torch.tensor([1, 0, 2, 3], device=x.device)
+    potentials = anneal(costs, partner, schedule, buffer)
     final = schedule.final
     if mode == "accurate":
         costs, potentials, final = _all_costs(x.double(), y.double()), potentials.double(), final.double()
@@ -155,7 +157,7 @@ def _solve(x: torch.Tensor, y: torch.Tensor, diameter: torch.Tensor, blur: float
         own = refine_symmetric(potentials[:, 2:], costs[:, 2:], final)
         potentials = torch.cat((torch.stack(pair, 1), own), 1)
         buffer = torch.empty_like(costs)
-    potentials, total = soft_minimum(potentials[:, _PROBLEMS], costs, final, buffer)
+    potentials, total = soft_minimum(potentials.index_select(1, partner), costs, final, buffer)
     return _Solution(potentials, buffer.div_(total))
 
 
@@ -196,22 +198,23 @@ class _SinkhornDivergence(torch.autograd.Function):
         x, y, diameter = _centred(x, y)
         if mode == "pot":
             x, y = x.double(), y.double()
-        solution = _solve(x, y, diameter, blur, mode, steps)
+        solution = _solve(x, y, diameter, blur=blur, mode=mode, steps=steps)
         to_y, to_x, own_x, own_y = solution.potentials.unbind(1)
         value = (to_y - own_x).mean(1) + (to_x - own_y).mean(1)
-        if ctx.needs_input_grad[0] or ctx.needs_input_grad[1]:
-            ctx.save_for_backward(*(gradient.to(dtype) for gradient in _gradients(solution.plans, x, y)))
+        there, back, own_x, own_y = solution.plans.unbind(1)
+        of_x = _gradient(own_x, x, there, y).to(dtype) if ctx.needs_input_grad[0] else None
+        of_y = _gradient(own_y, y, back, x).to(dtype) if ctx.needs_input_grad[1] else None
+        ctx.save_for_backward(of_x, of_y)
         return value.to(dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, weight: torch.Tensor):
-        of_x, of_y = (gradient * weight.view(-1, 1, 1) for gradient in ctx.saved_tensors)
+        weight = weight.view(-1, 1, 1)
+        of_x, of_y = (None if gradient is None else gradient * weight for gradient in ctx.saved_tensors)
         return of_x, of_y, None, None, None
 
 
-def _gradients(plans: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of the divergence in x and y, (N, B, k) each: what a cloud maps to itself less what it maps to the other."""
-    x, y = x.to(plans.dtype), y.to(plans.dtype)
-    there, back, own_x, own_y = plans.unbind(1)
-    return (own_x @ x - there @ y) / x.shape[1], (own_y @ y - back @ x) / x.shape[1]
+def _gradient(own_plan: torch.Tensor, own: torch.Tensor, plan: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """(N, B, k): where a cloud's points are sent within it less where they are sent in the other, over B."""
+    return (own_plan @ own.to(plan.dtype) - plan @ other.to(plan.dtype)) / own.shape[1]

@@ -114,6 +114,16 @@ def test_a_resample_that_draws_one_constant_group_only_is_constant():
     assert np.isnan(values_of("pearson", [0.3, 1, 2, 0.7], [0.1, 0.5, 0.9, 0.3], weights)).all()
 
 
+def test_equal_constants_of_several_groups_do_not_vary_by_rounding():
+    groups = np.repeat([f"v{g}" for g in range(12)], np.arange(1, 13))
+    target = np.where(groups == "v0", 0.9, 0.1)[:, None]
+    metric = METRICS["pearson"]
+    statistics = metric.accumulate(Predictions(groups, groups, target, np.arange(78.0)[:, None]))
+    weights = bootstrap_weights(12, 200, seed=0)
+    weights[:, statistics.groups.index("v0")] = 0
+    assert np.isnan(metric.value(statistics, weights)).all()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_weight_no_value(name):
     assert np.isnan(values_of(name, [1, 2, 3, 4], [1, 2, 3, 5], np.zeros((1, 3)))).all()

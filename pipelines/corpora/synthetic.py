@@ -1,0 +1,213 @@
+"""A corpus whose truth is known: drawn faces and simulated biosignals, written to disk in BioVid's raw layout.
+
+What generates what:
+
+    class (BL1 ... PA4) -> stimulus --+-> felt intensity, one course a clip: onset after 1 to 2 s, rise, plateau
+    subject's bias, noise of the clip -+        |
+                                                +-> EDA: skin conductance response 1.3 to 1.9 s after the onset
+                                                +-> ECG: heart rate rises
+                                                +-> EMG: energy of the trapezius (of the face, too, in Part B)
+                                                +-> shown intensity = felt x expressiveness of the subject, and in
+    smiles, talking, frowns, blinks -------------+  some clips nothing at all -> brows, eyes, nose, mouth of the face
+
+So the biosignals say more about the class than the face does, about a quarter of the subjects show next to nothing, and
+what a student can see is less than what its teachers know. `synthetic_truth` draws subjects and courses,
+`synthetic_biosignals` the signals, `synthetic_head` and `synthetic_face` the pictures.
+
+- Every clip draws from streams derived from (seed, subject, class, number): the same bytes in any order and process.
+- A record beside the corpus says what it was rendered with. A rendering that was killed is finished by the next call,
+  another rendering or foreign data in the folder are never touched.
+"""
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from pipelines.corpora import synthetic_biosignals, synthetic_face
+from pipelines.corpora.biovid import CLASSES, task_of
+from pipelines.corpora.synthetic_truth import Subject, draw_course, draw_subjects, stream
+from pipelines.errors import SettingsError
+from pipelines.media.video import write_video
+from pipelines.recipe import SyntheticCorpus
+from pipelines.workspace import write_text
+
+RECORD = "synthetic.json"
+"""File in the root that says what the corpus was rendered with."""
+
+FRAME_RATE = 25
+
+_RENDERER = 1
+"""Raised with every change of what is drawn or simulated."""
+
+_LOCK = ".lock"
+_COURSE, _SIGNALS, _FACE = 0, 1, 2
+"""Last keys of a clip's streams; the first are subject, class and number."""
+
+Progress = Callable[[int, int], None]
+"""Called with the clips done and the clips there are."""
+
+
+def render_synthetic(settings: SyntheticCorpus, *, workers: int = 1, progress: Progress | None = None) -> Path:
+    """Render the corpus, or keep it where it is there already.
+
+    Args:
+        settings: what to render, and the folder to render it to.
+        workers: processes that render one subject each; the bytes written do not depend on it.
+        progress: called after each subject; not at all where nothing needs rendering.
+
+    Returns:
+        The root that `index_corpus` reads.
+
+    Raises:
+        SettingsError: the folder holds something else, or the settings cannot be rendered.
+    """
+    _check(settings)
+    root, record = settings.root, _record_of(settings)
+    _refuse_foreign(root, record)
+    root.mkdir(parents=True, exist_ok=True)
+    with _only_renderer(root):
+        _refuse_foreign(root, record)
+        if _read_record(root) == record | {"complete": True}:
+            return root
+        _write_record(root, record | {"complete": False})
+        _render_subjects(settings, workers, progress)
+        write_text(_part(settings) / "starting_point" / "samples.csv", _samples_table(settings))
+        _write_record(root, record | {"complete": True})
+    return root
+
+
+def render_subject(settings: SyntheticCorpus, subject: Subject) -> int:
+    """Render the files of one subject that are not there yet; returns the number of clips."""
+    clips = list(_clips(settings, subject))
+    for class_name, number, name in clips:
+        key = (subject.index, CLASSES.index(class_name), number)
+        course = draw_course(stream(settings.seed, *key, _COURSE), subject, class_name, settings.seconds)
+        table = _part(settings) / "biosignals_raw" / subject.name / f"{name}_bio.csv"
+        if not table.exists():
+            signals = synthetic_biosignals.simulate(
+                stream(settings.seed, *key, _SIGNALS),
+                subject,
+                course,
+                seed=settings.seed,
+                seconds=settings.seconds,
+                part=settings.part,
+            )
+            write_text(table, synthetic_biosignals.to_csv(signals))
+        video = _part(settings) / "video" / subject.name / f"{name}.mp4"
+        if not video.exists():
+            video.parent.mkdir(parents=True, exist_ok=True)
+            frames = synthetic_face.draw_frames(
+                stream(settings.seed, *key, _FACE),
+                subject,
+                course.actions(synthetic_face.frame_times(settings.seconds, FRAME_RATE), subject.pattern),
+                seed=settings.seed,
+                width=settings.width,
+                rate=FRAME_RATE,
+            )
+            write_video(video, frames, FRAME_RATE)
+    return len(clips)
+
+
+def _render_subjects(settings: SyntheticCorpus, workers: int, progress: Progress | None) -> None:
+    subjects = draw_subjects(settings.seed, settings.subject_count)
+    done, total = 0, len(subjects) * len(task_of(settings).labels) * settings.clips_per_class
+    for count in _mapped(settings, subjects, workers):
+        done += count
+        if progress:
+            progress(done, total)
+
+
+def _mapped(settings: SyntheticCorpus, subjects: list[Subject], workers: int) -> Iterator[int]:
+    if workers <= 1:
+        yield from (render_subject(settings, subject) for subject in subjects)
+        return
+    # Forking would copy the threads' locks of libraries that the caller has loaded.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+        yield from pool.map(render_subject, [settings] * len(subjects), subjects)
+
+
+def _one_thread() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def _clips(settings: SyntheticCorpus, subject: Subject) -> Iterator[tuple[str, int, str]]:
+    """Class, number within the class, and name of each clip of a subject."""
+    for class_name in task_of(settings).labels:
+        for number in range(settings.clips_per_class):
+            yield class_name, number, f"{subject.name}-{class_name}-{number + 1:03d}"
+
+
+def _samples_table(settings: SyntheticCorpus) -> str:
+    rows = ["subject_id\tsubject_name\tclass_id\tclass_name\tsample_id\tsample_name"]
+    for subject in draw_subjects(settings.seed, settings.subject_count):
+        for class_name, _, name in _clips(settings, subject):
+            class_id = CLASSES.index(class_name)
+            rows.append(f"{subject.index + 1}\t{subject.name}\t{class_id}\t{class_name}\t{len(rows)}\t{name}")
+    return "\n".join(rows) + "\n"
+
+
+def _part(settings: SyntheticCorpus) -> Path:
+    return settings.root / f"Part{settings.part}"
+
+
+def _check(settings: SyntheticCorpus) -> None:
+    if settings.biosignals != "biosignals_raw":
+        raise SettingsError(f"corpus.biosignals = {settings.biosignals!r}: only biosignals_raw is rendered; use that")
+    if settings.width % 2:
+        raise SettingsError(
+            f"corpus.width = {settings.width} is odd: H.264 needs an even one, e.g. {settings.width + 1}"
+        )
+    if settings.seed < 0:
+        raise SettingsError(f"corpus.seed = {settings.seed} is negative: use 0 or more")
+
+
+def _record_of(settings: SyntheticCorpus) -> dict[str, Any]:
+    """Everything that the rendered bytes depend on."""
+    shaping = ("part", "subject_count", "clips_per_class", "seconds", "width", "seed")
+    chosen = {name: getattr(settings, name) for name in shaping}
+    return {"renderer": _RENDERER, **chosen, "classes": list(task_of(settings).labels)}
+
+
+def _refuse_foreign(root: Path, record: dict[str, Any]) -> None:
+    """Raise SettingsError where the folder holds anything but this very rendering, finished or not."""
+    if root.exists() and not root.is_dir():
+        raise SettingsError(f"{root} is a file: choose another corpus.root")
+    found = _read_record(root)
+    if found is None:
+        if others := [path.name for path in root.glob("*") if path.name != _LOCK]:
+            raise SettingsError(
+                f"{root} holds {sorted(others)[0]}, which is no synthetic corpus: choose an empty folder as corpus.root"
+            )
+    elif changed := [key for key in record if found.get(key) != record[key]]:
+        key = changed[0]
+        raise SettingsError(
+            f"{root} holds a synthetic corpus rendered with {key} = {found.get(key)}, not {record[key]}: "
+            "delete that folder, or choose another corpus.root"
+        )
+
+
+def _read_record(root: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads((root / RECORD).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _write_record(root: Path, record: dict[str, Any]) -> None:
+    write_text(root / RECORD, json.dumps(record, indent=2) + "\n")
+
+
+@contextmanager
+def _only_renderer(root: Path) -> Iterator[None]:
+    """Wait for another process that renders the same folder; the lock ends with the process that holds it."""
+    with (root / _LOCK).open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,142 @@
+"""Where the faces of a frame are, whoever's they are; which one is the subject is decided in `tracking`.
+
+Decisions:
+
+- One question: `detect(frame, near)`. Without `near` the whole frame is searched, and only faces sure enough to begin a
+  track are returned; with the box of a face just seen, a little around it, and a weak answer will do. The two
+  thresholds are the detector's own affair, because only it knows what its scores mean.
+- `haar` works on reduced luma: whole frames at 320 pixels, regions so that the expected face has 64. Below 48 pixels
+  OpenCV's search moves in steps of two pixels, and agreement with full-size detection falls from .96 to .85.
+- A detector is named by the recipe and never replaced by another: crops of two detectors are not comparable.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from pipelines.errors import MtpkdError
+from pipelines.media.video import Region, VideoFrame
+from pipelines.recipe import FaceSettings
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels of the upright frame, measured at pixel edges."""
+
+SEARCH_SIDE = 320
+"""Longer side in pixels to which a whole frame is reduced before it is searched."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One face.
+
+    Attributes:
+        box: where it is.
+        score: the detector's certainty, in its own unit (haar: agreeing windows; face-alignment: probability).
+        landmarks: (5, 2) float x, y of the eye at the left of the picture, the other one, nose tip, left and right
+            corner of the mouth; None from a detector of boxes.
+    """
+
+    box: Box
+    score: float
+    landmarks: np.ndarray | None = None
+
+
+class Detector(Protocol):
+    """Finds faces in a frame."""
+
+    def detect(self, frame: VideoFrame, near: Box | None = None) -> list[Detection]:
+        """All faces in the frame, or those of about the size of `near` around it; empty where there is none."""
+        ...
+
+
+class HaarDetector:
+    """OpenCV's bundled frontal cascade (Viola and Jones 2001, doi:10.1109/CVPR.2001.990517); one instance a thread."""
+
+    scale_step = 1.1
+    """Ratio between successive sizes that are searched."""
+    smallest = 24
+    """Least face in pixels of the reduced frame: the cascade's own window."""
+    face_side = 64
+    """Side to which an expected face is reduced."""
+    around = 0.4
+    """Share of the expected face's side that is searched beyond each border."""
+    size_range = (0.75, 1.35)
+    """Sizes that are searched around an expected face, relative to it."""
+    begin, keep = 8, 3
+    """Agreeing windows needed to find a face anywhere, and near one just seen."""
+
+    def __init__(self) -> None:
+        file = Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"  # pyright: ignore[reportAttributeAccessIssue]
+        self._cascade = cv2.CascadeClassifier()
+        if not (file.exists() and self._cascade.load(str(file))):
+            raise MtpkdError(f"{file}: OpenCV's face cascade is missing; install opencv-python >= 4.10, < 5")
+
+    def detect(self, frame: VideoFrame, near: Box | None = None) -> list[Detection]:
+        """See `Detector.detect`; reads luma only."""
+        if near is None:
+            region = (0, 0, frame.width, frame.height)
+            scale = min(1.0, SEARCH_SIDE / max(frame.width, frame.height))
+            return self._search(frame, region, scale, self.begin, (self.smallest, 0))
+        side = max(near[2] - near[0], near[3] - near[1])
+        region = clipped(grown(near, self.around * side), frame)
+        if region is None:
+            return []
+        scale = min(1.0, self.face_side / side)
+        smallest, largest = (int(scale * side * factor) for factor in self.size_range)
+        return self._search(frame, region, scale, self.keep, (smallest, largest))
+
+    def _search(
+        self, frame: VideoFrame, region: Region, scale: float, neighbours: int, sizes: tuple[int, int]
+    ) -> list[Detection]:
+        x0, y0, x1, y1 = region
+        luma = frame.luma()[y0:y1, x0:x1]
+        small = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        boxes, counts = self._cascade.detectMultiScale2(
+            small, self.scale_step, neighbours, minSize=(sizes[0], sizes[0]), maxSize=(sizes[1], sizes[1])
+        )
+        return [
+            Detection((x0 + x / scale, y0 + y / scale, x0 + (x + w) / scale, y0 + (y + h) / scale), float(count))
+            for (x, y, w, h), count in zip(boxes, counts, strict=True)
+        ]
+
+
+def make_detector(settings: FaceSettings, *, device: str = "cpu") -> Detector:
+    """The detector that the settings name.
+
+    Args:
+        settings: `detector` is read.
+        device: torch device of a learned detector.
+
+    Raises:
+        MtpkdError: the detector's files are missing and cannot be fetched.
+    """
+    if settings.detector == "haar":
+        return HaarDetector()
+    from pipelines.media.face_alignment_detector import FaceAlignmentDetector, load_networks
+
+    return FaceAlignmentDetector(load_networks(device))
+
+
+def grown(box: Box, pixels: float) -> Box:
+    """The box with its borders moved outward."""
+    return box[0] - pixels, box[1] - pixels, box[2] + pixels, box[3] + pixels
+
+
+def clipped(box: Box, frame: VideoFrame) -> Region | None:
+    """The whole pixels of the frame that the box touches, None where it lies beside the frame."""
+    x0, y0 = max(0, int(np.floor(box[0]))), max(0, int(np.floor(box[1])))
+    x1, y1 = min(frame.width, int(np.ceil(box[2]))), min(frame.height, int(np.ceil(box[3])))
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union, 0 to 1."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    area = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return width * height / (area - width * height)

@@ -1,0 +1,31 @@
+import pytest
+
+from pipelines.cache.tables import ClipRow, read_clips, write_clips
+from pipelines.errors import MtpkdError
+
+ROWS = [
+    ClipRow("s1-BL1-001", "s1", 0, "BL1", {"sex": "w", "age": "21"}, {"faces": 0.5, "eda": 1.0}),
+    ClipRow("s2-PA4-002", "s2", None, "", {"sex": "m", "age": "30"}, {"faces": 0.0, "eda": 0.25}),
+]
+
+
+def test_clips_survive_the_disk(tmp_path):
+    path = tmp_path / "clips.csv"
+    write_clips(path, ROWS)
+    assert read_clips(path) == ROWS
+    assert path.read_text().splitlines()[0] == "clip,group,label,class,age,sex,coverage_faces,coverage_eda"
+
+
+def test_a_foreign_table_is_refused(tmp_path):
+    path = tmp_path / "clips.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(MtpkdError, match="columns clip, group, label, class expected, found a, b"):
+        read_clips(path)
+
+
+def test_a_bad_row_is_named_by_its_line(tmp_path):
+    path = tmp_path / "clips.csv"
+    write_clips(path, ROWS)
+    path.write_text(path.read_text().replace("0.2500", "much"))
+    with pytest.raises(MtpkdError, match=r"clips\.csv, line 3: could not convert string to float: 'much'"):
+        read_clips(path)

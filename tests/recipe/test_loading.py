@@ -1,0 +1,89 @@
+import pytest
+import yaml
+
+from pipelines.errors import SettingsError
+from pipelines.recipe.loading import (
+    SHIPPED,
+    load_recipe,
+    override_recipe,
+    parse_recipe,
+    plain,
+    render_recipe,
+    shipped_recipes,
+)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes_hold_every_setting_with_its_comment(name):
+    assert (SHIPPED / f"{name}.yaml").read_text() == render_recipe(load_recipe(name))
+
+
+def test_rendering_and_reading_is_the_identity():
+    recipe = override_recipe(load_recipe("demo"), **{"teachers.subsets": [["faces"], ["faces", "eda"]]})
+    assert parse_recipe(yaml.safe_load(render_recipe(recipe)), source="here") == recipe
+
+
+def test_every_line_of_a_setting_follows_a_comment():
+    lines = render_recipe(load_recipe("demo")).splitlines()
+    for above, line in zip(lines, lines[1:], strict=False):
+        is_setting = ":" in line and not line.lstrip().startswith("#")
+        is_modality = line.strip() in ("faces:", "eda:", "ecg:", "emg:") and line.startswith("  ")
+        assert not is_setting or is_modality or above.lstrip().startswith("# "), line
+
+
+def test_overrides_are_yaml_values():
+    recipe = load_recipe("demo", ("protocol.folds=3", "protocol.seeds=[1, 2]", "faces.storage=raw"))
+    assert (recipe.protocol.folds, recipe.protocol.seeds, recipe.faces.storage) == (3, (1, 2), "raw")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("faces.sise=3", "faces.sise: there is no such setting; did you mean size?"),
+        ("faces.size=3", "faces.size = 3: Input should be greater than or equal to 32"),
+        ("corpus.part=C", "corpus.part = 'C'"),
+        ("corpus.name=nowhere", "nowhere"),
+        ("windows.stop=1", "windows.stop = 1.0 must be greater than windows.start = 2.0"),
+        ("model.width=10", "model.width = 10 must be a multiple of model.heads = 4"),
+        ("teachers.cross_fit=1", "teachers.cross_fit = 1 leaves no subject"),
+        ("encoders.eda.architecture=r3d-18", "does not fit eda"),
+        ("privileged=[eda, faces]", "none may be in both"),
+        ("privileged=[]", "each needs at least one"),
+        ("prevalent=[voice]", "'voice' is unknown"),
+        ("teachers.subsets=[[faces, faces]]", "teachers.subsets holds ['faces', 'faces']"),
+        ("privileged=[eda]", "encoders = ['ecg', 'eda', 'emg', 'faces']"),
+        ("faces", "write it as key.sub=value"),
+        ("faces.size.deep=1", "faces.size is a single value"),
+        ("faces.size=[", "is not YAML"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_named(override, message):
+    with pytest.raises(SettingsError) as caught:
+        load_recipe("demo", (override,))
+    assert message in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once():
+    values = plain(load_recipe("demo"))
+    values["faces"]["size"], values["faces"]["margin"] = 3, 7
+    with pytest.raises(SettingsError, match=r"2 setting\(s\)"):
+        parse_recipe(values, source="mine.yaml")
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "faces: [", "", "\x00"])
+def test_a_file_that_is_no_recipe_is_refused_with_its_name(tmp_path, content):
+    path = tmp_path / "mine.yaml"
+    path.write_text(content)
+    with pytest.raises(SettingsError, match=r"mine\.yaml"):
+        load_recipe(path)
+
+
+def test_an_unknown_recipe_lists_the_shipped_ones():
+    with pytest.raises(SettingsError, match="biovid, demo"):
+        load_recipe("biovit")
+
+
+def test_the_joint_teacher_is_always_there_and_last():
+    recipe = load_recipe("demo", ("teachers.subsets=[[faces], [faces, eda]]",))
+    assert list(recipe.teacher_subsets) == ["faces", "faces+eda", "joint"]
+    assert list(load_recipe("demo").teacher_subsets) == ["faces", "eda", "ecg", "emg", "joint"]

@@ -1,0 +1,124 @@
+import json
+import os
+
+import pytest
+
+from pipelines.errors import MissingArtifact
+from pipelines.workspace import (
+    Fingerprint,
+    Recording,
+    Workspace,
+    atomic_path,
+    identify,
+    is_unchanged,
+    read_sidecar,
+    sidecar,
+    stale_reason,
+    write_text,
+)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """An artifact made from one input, and its fingerprint."""
+    source, path = tmp_path / "source.bin", tmp_path / "made.h5"
+    source.write_bytes(b"input")
+    fingerprint = Fingerprint({"faces": {"size": 112}}, {"source": source}, seed=3)
+    recording = Recording(fingerprint)
+    write_text(path, "artifact")
+    recording.finish(path, clips=7)
+    return path, fingerprint, source
+
+
+def test_a_finished_artifact_is_not_stale(made):
+    path, fingerprint, _ = made
+    assert stale_reason(path, fingerprint) is None
+    record = read_sidecar(path)
+    assert record["details"] == {"clips": 7}
+    assert record["inputs"]["source"]["sha256"] == identify(made[2])["sha256"]
+    assert record["wall_time_s"] >= 0
+
+
+def test_a_copied_or_touched_file_is_still_the_same(made):
+    path, fingerprint, source = made
+    os.utime(source, ns=(1, 1))
+    os.utime(path, ns=(2, 2))
+    assert stale_reason(path, fingerprint) is None
+
+
+def test_each_difference_is_named(made):
+    path, fingerprint, source = made
+
+    def reason(**changes):
+        return stale_reason(path, Fingerprint(**{**vars(fingerprint), **changes}))
+
+    assert reason(recipe={"faces": {"size": 96}}) == "faces.size was 112, is 96"
+    assert reason(seed=4) == "made with seed 3, now 4"
+    assert reason(inputs={}) == "made from other inputs (source)"
+    source.write_bytes(b"other")
+    assert reason() == "source changed"
+    source.unlink()
+    assert reason() == "source changed"
+
+
+def test_a_damaged_artifact_and_a_missing_sidecar_are_noticed(made):
+    path, fingerprint, _ = made
+    path.write_text("artifacT")
+    assert stale_reason(path, fingerprint) == "its content is not what was written"
+    sidecar(path).write_text('{"half": ')
+    assert stale_reason(path, fingerprint) == "an earlier run was interrupted"
+    path.unlink()
+    assert stale_reason(path, fingerprint) == "not there yet"
+
+
+def test_another_version_makes_it_again(made):
+    path, fingerprint, _ = made
+    record = {**read_sidecar(path), "version": "0.0.1"}
+    sidecar(path).write_text(json.dumps(record))
+    assert stale_reason(path, fingerprint).startswith("made by mtpkd 0.0.1")
+
+
+def test_an_absent_input_is_recorded_as_absent(tmp_path):
+    path, source = tmp_path / "made", tmp_path / "source"
+    fingerprint = Fingerprint({}, {"source": source})
+    recording = Recording(fingerprint)
+    write_text(path, "x")
+    recording.finish(path)
+    assert stale_reason(path, fingerprint) is None
+    source.write_text("now it is there")
+    assert stale_reason(path, fingerprint) == "source changed"
+
+
+def test_the_key_depends_on_content_not_on_times(tmp_path):
+    source = tmp_path / "source"
+    source.write_text("a")
+    key = Recording(Fingerprint({"k": 1}, {"source": source})).key
+    os.utime(source, ns=(5, 5))
+    assert Recording(Fingerprint({"k": 1}, {"source": source})).key == key
+    source.write_text("b")
+    assert Recording(Fingerprint({"k": 1}, {"source": source})).key != key
+    assert Recording(Fingerprint({"k": 2}, {"source": source})).key != key
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "deep" / "file.txt"
+    write_text(path, "old")
+
+    def fail():
+        with atomic_path(path) as partial:
+            partial.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_is_unchanged_of_nothing(tmp_path):
+    assert is_unchanged(tmp_path / "absent", None)
+
+
+def test_require_names_the_command(tmp_path):
+    with pytest.raises(MissingArtifact, match=r"mtpkd align --workspace"):
+        Workspace(tmp_path).require(tmp_path / "x", "mtpkd align")

@@ -1,0 +1,135 @@
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from pipelines.errors import LeakageError, TrainingDiverged
+from pipelines.objectives.base import LossTerms
+from pipelines.protocols.audit import Evidence
+from pipelines.protocols.splits import Split
+from pipelines.recipe import OptimisationSettings
+from pipelines.training import loop
+from pipelines.training.loop import Batch, FitContext, Problem, fit, shuffled
+from pipelines.training.seeding import make_deterministic
+
+SPLIT = Split(fold=0, seed=7, train=("a",), validation=("b",), test=("c",))
+
+
+class Regression(Problem):
+    """Noisy linear regression through a network with dropout: order and dropout both draw random numbers."""
+
+    def __init__(self, *, groups=("a", "b"), noise=0.3, scale=1.0):
+        torch.manual_seed(0)
+        self.name, self.train_size = "regression", 40
+        self.network = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 1))
+        x = torch.randn(60, 6)
+        y = x.sum(1, keepdim=True) * scale + noise * torch.randn(60, 1)
+        self.train, self.validation = (x[:40], y[:40]), (x[40:], y[40:])
+        self.groups = groups
+
+    def training_batches(self, epoch):
+        for rows in shuffled(40, 16):
+            yield Batch((self.train[0][rows],), self.train[1][rows], len(rows))
+
+    def validation_batches(self):
+        yield Batch((self.validation[0],), self.validation[1], 20)
+
+    def loss(self, outputs, truth):
+        value = (outputs - truth).square().mean()
+        return LossTerms(total=value, parts={"mse": value}, diagnostics={"spread": outputs.std()})
+
+    def validation_loss(self, outputs, truth):
+        return (outputs - truth).square().mean()
+
+    def evidence(self):
+        train, validation = self.groups
+        return [
+            Evidence(self.name, "weights", frozenset([train])),
+            Evidence(self.name, "selection", frozenset([validation])),
+        ]
+
+
+def context(tmp_path, **changes):
+    make_deterministic(1)
+    options = {"fabric": Fabric(accelerator="cpu", devices=1), "split": SPLIT, "resume": tmp_path / "resume", "key": "k"}
+    return FitContext(**{**options, **changes})
+
+
+def settings(**changes):
+    return OptimisationSettings(**{"epochs": 12, "patience": 12, "batch_size": 16, "learning_rate": 0.01, **changes})
+
+
+def weights(problem):
+    return torch.cat([p.flatten() for p in problem.network.state_dict().values()])
+
+
+def test_training_learns_and_repeats_bit_by_bit(tmp_path):
+    first, second = Regression(), Regression()
+    history = fit(first, settings(), context(tmp_path))
+    assert fit(second, settings(), context(tmp_path)) == history
+    assert torch.equal(weights(first), weights(second))
+    assert history[-1]["validation_loss"] < 0.5 * history[0]["validation_loss"]
+    assert set(history[0]) == {"epoch", "loss", "mse", "spread", "validation_loss"}
+
+
+def test_the_best_epoch_is_kept_and_training_stops_without_improvement(tmp_path):
+    problem = Regression(noise=3.0)
+    history = fit(problem, settings(epochs=200, patience=5, learning_rate=0.05), context(tmp_path))
+    losses = [row["validation_loss"] for row in history]
+    best = losses.index(min(losses))
+    assert len(history) == best + 5 + 1 < 200
+    batch = next(problem.validation_batches())
+    assert float(problem.validation_loss(problem.network(*batch.inputs), batch.truth)) == pytest.approx(min(losses))
+
+
+def test_a_resumed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
+    whole = Regression()
+    history = fit(whole, settings(), context(tmp_path))
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    done = []
+
+    def kill_in_epoch_five(clips):
+        done.append(clips)
+        if sum(done) > 5 * 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Regression(), settings(), context(tmp_path, advance=kill_in_epoch_five))
+    resumed, trained = Regression(), []
+    assert fit(resumed, settings(), context(tmp_path, advance=trained.append)) == history
+    assert torch.equal(weights(resumed), weights(whole))
+    assert trained[0] == 5 * 40, "five epochs were not trained again"
+
+
+def test_a_state_saved_under_other_settings_is_not_resumed(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    fit(Regression(), settings(), context(tmp_path, key="old"))
+    assert (tmp_path / "resume").exists()
+    fresh = Regression()
+    fit(fresh, settings(), context(tmp_path, key="new"))
+    (tmp_path / "resume").unlink()
+    alone = Regression()
+    fit(alone, settings(), context(tmp_path, key="new"))
+    assert torch.equal(weights(fresh), weights(alone))
+
+
+def test_progress_adds_up_to_the_announced_cost(tmp_path):
+    counts = {"advance": 0, "shrink": 0}
+    options = {name: (lambda clips, name=name: counts.update({name: counts[name] + clips})) for name in counts}
+    fit(Regression(noise=3.0), settings(epochs=50, patience=3), context(tmp_path, **options))
+    assert counts["advance"] + counts["shrink"] == 50 * 40
+    assert counts["shrink"] > 0
+
+
+@pytest.mark.parametrize("groups", [("c", "b"), ("a", "c"), ("a", "a")])
+def test_nothing_is_trained_on_leaking_data(tmp_path, groups):
+    problem = Regression(groups=groups)
+    before = weights(problem)
+    with pytest.raises(LeakageError):
+        fit(problem, settings(), context(tmp_path))
+    assert torch.equal(weights(problem), before)
+
+
+def test_a_training_that_diverges_says_so(tmp_path):
+    with pytest.raises(TrainingDiverged, match=r"regression: the training loss is nan in epoch 0; lower its learning_rate"):
+        fit(Regression(scale=float("nan")), settings(), context(tmp_path))
