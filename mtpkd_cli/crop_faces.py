@@ -27,6 +27,7 @@ def crop_faces(
 
     from pipelines.errors import SettingsError, UnreadableMedia
     from pipelines.media import faces
+    from pipelines.media.detectors import make_detector
     from pipelines.media.video import probe
     from pipelines.recipe.loading import load_recipe, override_recipe
 
@@ -36,10 +37,10 @@ def crop_faces(
             raise SettingsError(f"--margin {margin}: face-alignment's template fixes the margin; leave the option out")
         changes["faces.margin"] = margin
     settings = override_recipe(load_recipe("biovid"), **changes).faces
-    info = probe(video)
+    info, finder = probe(video), make_detector(settings)
     folder = output / video.stem
     frames, found = faces.write_crops(
-        faces.crop_faces(video, settings),
+        faces.crop_faces(video, settings, detector=finder),
         folder,
         progress=lambda crops: tqdm(crops, total=info.frames, unit=" frames", disable=None),
     )

@@ -2,8 +2,8 @@
 
 - EDA: `eda_simulate`'s skin conductance response, placed about 1.6 s after the onset and as large as the pain, on a
   drifting tonic level; unprompted responses occur too.
-- ECG: half a minute of `ecg_simulate` (ecgsyn) a subject, read at a speed that rises with the pain: beats, their shape and
-  their variability stay physiological, and a clip costs an interpolation instead of an integration.
+- ECG: half a minute of `ecg_simulate` (ecgsyn) a subject, read at a speed that rises with the pain: beats, their
+  shape and their variability stay physiological, and a clip costs an interpolation instead of an integration.
 - EMG: `emg_simulate`'s burst as the carrier; pain raises its energy in the trapezius. Part B's corrugator and
   zygomaticus follow the brow and the mouth that the face shows; in Part A they hold noise, as published.
 
@@ -11,6 +11,7 @@ Units as the corpus is read: EDA in microsiemens, ECG and EMG in microvolts, tim
 """
 
 from functools import cache
+from math import ceil
 
 import numpy as np
 
@@ -32,10 +33,7 @@ def simulate(
     """All columns of one `_bio.csv`, shape (T, 6), at 512 Hz."""
     times = np.arange(round(seconds * RATE)) / RATE
     actions = course.actions(times, subject.pattern)
-    brow, mouth = (
-        actions[:, ACTIONS.index("brow")],
-        actions[:, ACTIONS.index("smile")] + actions[:, ACTIONS.index("mouth")],
-    )
+    brow, mouth, smile = (actions[:, ACTIONS.index(name)] for name in ("brow", "mouth", "smile"))
     facial = 1.0 if part == "B" else 0.0
     return np.stack(
         [
@@ -44,7 +42,7 @@ def simulate(
             _ecg(rng, subject, course, times, seed),
             _emg(rng, rng.uniform(0.0, 0.35) * course.intensity(times) + _burst(rng, times), seconds),
             _emg(rng, facial * brow, seconds),
-            _emg(rng, facial * mouth, seconds),
+            _emg(rng, facial * (mouth + smile), seconds),
         ],
         axis=1,
     )
@@ -79,9 +77,11 @@ def _ecg(rng: np.random.Generator, subject: Subject, course: Course, times: np.n
 def _emg(rng: np.random.Generator, envelope: np.ndarray, seconds: float) -> np.ndarray:
     import neurokit2
 
-    carrier = neurokit2.emg_simulate(
-        length=len(envelope), duration=seconds, sampling_rate=RATE, burst_duration=seconds, noise=0.05, random_state=rng
+    whole = ceil(seconds)
+    burst = neurokit2.emg_simulate(
+        duration=whole, burst_duration=whole, sampling_rate=RATE, noise=0.05, random_state=rng
     )
+    carrier = np.asarray(burst, dtype=np.float64)[: len(envelope)]
     return (carrier - carrier.mean()) * rng.uniform(4.0, 8.0) * (1.0 + 8.0 * envelope)
 
 
@@ -102,11 +102,11 @@ def _skin_response(seed: int, subject: int) -> np.ndarray:
     import neurokit2
 
     rng = stream(seed, subject, _EDA_STREAM)
-    wave = (
-        neurokit2.eda_simulate(duration=9, sampling_rate=RATE, scr_number=1, drift=0, noise=0, random_state=rng) - 1.0
-    )
+    eda = neurokit2.eda_simulate(duration=9, sampling_rate=RATE, scr_number=1, drift=0, noise=0, random_state=rng)
+    wave = np.asarray(eda, dtype=np.float64)
+    wave = wave - wave.min()
     peak = int(wave.argmax())
-    foot = int(np.flatnonzero(wave[: peak + 1] <= 0.02 * wave[peak])[-1]) if wave[0] <= 0.02 * wave[peak] else 0
+    foot = int(np.flatnonzero(wave[:peak] <= max(0.02 * wave[peak], wave[0]))[-1])
     wave = wave[foot:] - wave[foot]
     stretch = rng.uniform(1.2, 2.0) * RATE / (peak - foot)
     positions = np.arange(int(len(wave) * stretch)) / stretch
@@ -114,11 +114,11 @@ def _skin_response(seed: int, subject: int) -> np.ndarray:
 
 
 @cache
-def _resting_ecg(seed: int, subject: int, heart_rate: float) -> np.ndarray:
+def _resting_ecg(seed: int, subject: int, heart_rate: int) -> np.ndarray:
     """Half a minute of a subject's ECG at rest, in millivolts."""
     import neurokit2
 
-    return neurokit2.ecg_simulate(
+    ecg = neurokit2.ecg_simulate(
         duration=_ECG_SECONDS,
         sampling_rate=RATE,
         heart_rate=heart_rate,
@@ -126,3 +126,4 @@ def _resting_ecg(seed: int, subject: int, heart_rate: float) -> np.ndarray:
         noise=0,
         random_state=stream(seed, subject, _ECG_STREAM),
     )
+    return np.asarray(ecg, dtype=np.float64)

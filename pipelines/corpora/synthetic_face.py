@@ -24,6 +24,9 @@ _UNIT = 0.175
 _OVERSAMPLING = 1.7
 """Pixels of the head's canvas a pixel of the picture: anti-aliasing of what is drawn twice."""
 
+_CREASE = np.array([0.0, 0.055])
+"""From the crease of an upper lid down to its edge."""
+
 _MIRROR = np.array([[[1.0, 1.0]], [[-1.0, 1.0]]])
 
 
@@ -130,7 +133,7 @@ class _Features:
         action = {name: actions[:, i, None] for i, name in enumerate(ACTIONS)}
         self._brows = self._fixed(_brows(self._look, action))
         upper, lower = _lids(self._look, action)
-        self._upper, self._crease = self._fixed(upper), self._fixed(upper + (0.0, -0.055))
+        self._upper, self._crease = self._fixed(upper), self._fixed(upper - _CREASE)
         self._eyes = self._fixed(np.concatenate([upper, lower[:, :, ::-1]], axis=2))
         self._mouth = {name: self._fixed(outline) for name, outline in _mouth(self._look, action).items()}
         self._lines = [(self._fixed(line), weight) for line, weight in _wrinkles(self._look, action)]
@@ -274,7 +277,7 @@ def _eyeball(portrait: _Portrait, side: int) -> tuple[np.ndarray, np.ndarray]:
     texture = np.empty((height, width, 3), dtype=np.uint8)
     down = np.linspace(-1, 1, height)[:, None, None]
     texture[:] = np.clip(np.array([232.0, 228.0, 224.0]) * (0.88 + 0.12 * np.tanh(3 * down + 1)), 0, 255)
-    x, y = to_pixels(centre + (0.0, -0.02), scale) - (corner << SHIFT)
+    x, y = to_pixels(centre - np.array([0.0, 0.02]), scale) - (corner << SHIFT)
     for radius, colour in ((0.098, look.iris * 0.45), (0.085, look.iris), (0.043, look.iris * 0.12)):
         size = round(radius * scale * (1 << SHIFT))
         cv2.circle(texture, (int(x), int(y)), size, tuple(colour.tolist()), -1, cv2.LINE_AA, SHIFT)

@@ -23,6 +23,16 @@ _SHIRTS = ((86, 112, 140), (132, 76, 72), (96, 124, 100), (150, 140, 122), (72, 
 _WALLS = ((206, 212, 214), (190, 204, 196), (216, 208, 196), (178, 190, 206), (202, 196, 208))
 
 
+_HAIRLINES = {
+    "fringe": ((0.9, -0.3), (0.78, -0.55), (0.4, -0.6), (0.0, -0.64), (-0.4, -0.6), (-0.78, -0.55), (-0.9, -0.3)),
+    "parted": ((0.9, -0.3), (0.8, -0.72), (0.5, -0.98), (0.1, -1.02), (-0.35, -0.9), (-0.75, -0.72), (-0.9, -0.3)),
+    "receding": ((0.9, -0.3), (0.74, -0.72), (0.5, -1.04), (0, -0.98), (-0.5, -1.04), (-0.74, -0.72), (-0.9, -0.3)),
+    "bob": ((0.9, -0.1), (0.82, -0.62), (0.55, -0.9), (0.3, -1.05), (-0.3, -0.86), (-0.78, -0.6), (-0.9, -0.1)),
+    "long": ((0.93, -0.3), (0.84, -0.7), (0.5, -0.92), (0.0, -0.98), (-0.5, -0.92), (-0.84, -0.7), (-0.93, -0.3)),
+}
+"""Corners of the hairline from the right temple to the left one; other styles have that of long hair."""
+
+
 @dataclass(frozen=True)
 class Look:
     """How a subject looks; lengths in units, colours as RGB of 0 to 255."""
@@ -140,7 +150,7 @@ def paint_head(rng: np.random.Generator, look: Look, scale: float) -> tuple[np.n
     if look.beard:
         _beard(canvas, look, face)
     if look.hair_style != "bald":
-        shadow = canvas.mask(_front_hair(look) + (0, 0.06), 0.05) * face
+        shadow = canvas.mask(_front_hair(look) + np.array([0, 0.06]), 0.05) * face
         canvas.lay(0.35 * shadow, look.skin * 0.55)
         canvas.lay(canvas.mask(_front_hair(look), 0.008), hair)
     return np.clip(canvas.image, 0, 255).astype(np.uint8), canvas.alpha
@@ -162,9 +172,8 @@ def paint_background(rng: np.random.Generator, look: Look, height: int, width: i
     points = np.round((shoulders * unit + centre) * (1 << SHIFT)).astype(np.int32)
     cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, SHIFT)
     cover = cv2.GaussianBlur(mask, (0, 0), 0.012 * unit)[..., None].astype(np.float32) / 255
-    fold = 1 - 0.18 * np.exp(
-        -(((x - centre[0]) / (1.1 * unit)) ** 2) - ((y - centre[1] - 1.7 * unit) / (0.5 * unit)) ** 2
-    )
+    across, down = (x - centre[0]) / unit, (y - centre[1]) / unit
+    fold = 1 - 0.18 * np.exp(-((across / 1.1) ** 2) - ((down - 1.7) / 0.5) ** 2)
     return image + cover * (look.shirt * (slope * fold)[..., None] - image)
 
 
@@ -177,7 +186,7 @@ def face_outline(look: Look) -> np.ndarray:
     # A chin is narrower than a superellipse's.
     lower[:, 0] *= 1 - 0.22 * (lower[:, 1] / look.chin) ** 2
     upper = np.stack([x, 1.3 * y], axis=1)
-    return np.where(y[:, None] > 0, lower, upper) + (0.0, 0.05)
+    return np.where(y[:, None] > 0, lower, upper) + np.array([0.0, 0.05])
 
 
 def _light(canvas: Canvas, look: Look) -> np.ndarray:
@@ -208,9 +217,8 @@ def _nose(canvas: Canvas, look: Look) -> None:
     tip, width = look.nose_length, look.nose_width
     dark = 0.2 * canvas.spot(0, tip + 0.1, 1.1 * width, 0.05)
     for side in (-1, 1):
-        dark += 0.1 * canvas.spot(side * 0.15, 0.12, 0.05, 0.3) + 0.16 * canvas.spot(
-            side * (width + 0.05), tip, 0.045, 0.09
-        )
+        dark += 0.1 * canvas.spot(side * 0.15, 0.12, 0.05, 0.3)
+        dark += 0.16 * canvas.spot(side * (width + 0.05), tip, 0.045, 0.09)
     canvas.image *= 1 - dark[..., None]
     canvas.image *= 1 + 0.1 * canvas.spot(0, tip - 0.06, 0.09, 0.1)[..., None]
     for side in (-1, 1):
@@ -220,9 +228,8 @@ def _nose(canvas: Canvas, look: Look) -> None:
 
 def _beard(canvas: Canvas, look: Look, face: np.ndarray) -> None:
     """Stubble to full beard on jaw and upper lip, by `look.beard`."""
-    jaw = 1 / (
-        1 + np.exp(-(canvas.y - 0.62 - 0.5 * np.exp(-((canvas.x / 0.45) ** 2)) + 0.45 * np.abs(canvas.x)) / 0.07)
-    )
+    edge = 0.62 + 0.5 * np.exp(-((canvas.x / 0.45) ** 2)) - 0.45 * np.abs(canvas.x)
+    jaw = 0.5 + 0.5 * np.tanh((canvas.y - edge) / 0.14)
     lip = canvas.spot(0, look.mouth_height - 0.17, 0.36, 0.07)
     bare = canvas.spot(0, look.mouth_height + 0.01, 0.34, 0.1)
     cover = np.clip(jaw + lip - 0.9 * bare, 0, 1) * face * look.beard
@@ -257,30 +264,7 @@ def _front_hair(look: Look) -> np.ndarray:
     width = 1.08 if look.hair_style in ("short", "parted", "receding", "bun") else 1.17
     outer = [(-width + 0.02, side), (-width, -0.45), (-0.82, -1.15), (-0.4, crown + 0.08), (0.0, crown)]
     outer += [(-x, y) for x, y in outer[-2::-1]]
-    lines = {
-        "fringe": [(0.9, -0.3), (0.78, -0.55), (0.4, -0.6), (0.0, -0.64), (-0.4, -0.6), (-0.78, -0.55), (-0.9, -0.3)],
-        "parted": [
-            (0.92, -0.3),
-            (0.8, -0.72),
-            (0.5, -0.98),
-            (0.1, -1.02),
-            (-0.35, -0.9),
-            (-0.75, -0.72),
-            (-0.92, -0.3),
-        ],
-        "receding": [
-            (0.9, -0.3),
-            (0.74, -0.72),
-            (0.5, -1.04),
-            (0.0, -0.98),
-            (-0.5, -1.04),
-            (-0.74, -0.72),
-            (-0.9, -0.3),
-        ],
-        "bob": [(0.9, -0.1), (0.82, -0.62), (0.55, -0.9), (0.3, -1.05), (-0.3, -0.86), (-0.78, -0.6), (-0.9, -0.1)],
-    }
-    plain = [(0.93, -0.3), (0.84, -0.7), (0.5, -0.92), (0.0, -0.98), (-0.5, -0.92), (-0.84, -0.7), (-0.93, -0.3)]
-    inner = lines.get(look.hair_style, plain)
+    inner = _HAIRLINES.get(look.hair_style, _HAIRLINES["long"])
     return _smooth(np.array([*outer, (0.97, side), *inner, (-0.97, side)]))
 
 

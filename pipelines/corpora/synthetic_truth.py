@@ -1,8 +1,8 @@
 """What causes a synthetic recording: subjects, and the course of pain and of the face through a clip.
 
-The class sets how strong the stimulus is, the subject how it is felt. What is felt drives the biosignals; the face shows
-it only as far as the subject is expressive, not in every clip, and mixed with expressions that have another cause.
-Everything here is a function of continuous time, so that 25 Hz video and 512 Hz signals sample one and the same course.
+The class sets how strong the stimulus is, the subject how it is felt. What is felt drives the biosignals; the face
+shows it only as far as the subject is expressive, not in every clip, and mixed with expressions of another cause.
+Everything is a function of continuous time, so that 25 Hz video and 512 Hz signals sample one and the same course.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Subject:
     bias: float
     pattern: tuple[float, float, float, float, float]
     lability: float
-    heart_rate: float
+    heart_rate: int
 
     @property
     def sex(self) -> str:
@@ -130,7 +130,7 @@ def draw_subjects(seed: int, count: int) -> list[Subject]:
                 bias=float(rng.normal(0.0, 0.07)),
                 pattern=tuple(pattern.tolist()),
                 lability=float(rng.lognormal(np.log(1.1), 0.3)),
-                heart_rate=float(rng.uniform(58.0, 88.0)),
+                heart_rate=int(rng.integers(58, 89)),
             )
         )
     return subjects
@@ -143,14 +143,8 @@ def draw_course(rng: np.random.Generator, subject: Subject, class_name: str, sec
     felt = float(np.clip(level + subject.bias + rng.normal(0.0, 0.06 + 0.12 * level), 0.0, 1.3))
     reacts = rng.random() < 0.85
     shown = felt * subject.expressiveness * float(rng.uniform(0.6, 1.1)) if reacts else 0.0
-    actions = len(ACTIONS) + 1
-    ripple = np.stack(
-        [
-            rng.uniform(0.1, 0.7, (actions, 4)),
-            rng.uniform(0, 2 * np.pi, (actions, 4)),
-            rng.normal(0, 0.03, (actions, 4)),
-        ]
-    )
+    shape = (len(ACTIONS) + 1, 4)
+    ripple = [rng.uniform(0.1, 0.7, shape), rng.uniform(0, 2 * np.pi, shape), rng.normal(0, 0.03, shape)]
     return Course(
         felt=felt,
         onset=float(rng.uniform(0.16, 0.32) * seconds),
@@ -160,7 +154,7 @@ def draw_course(rng: np.random.Generator, subject: Subject, class_name: str, sec
         strength=float(rng.uniform(0.4, 1.0)),
         centre=float(rng.uniform(0.2, 0.9) * seconds),
         blinks=rng.uniform(0.0, seconds, rng.poisson(0.25 * seconds)),
-        ripple=ripple,
+        ripple=np.stack(ripple),
     )
 
 

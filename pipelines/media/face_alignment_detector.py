@@ -12,7 +12,8 @@ Decisions:
 - `FaceNetworks` is the seam: two functions on arrays, so that the path from landmarks to crops runs without weights.
 """
 
-import pickle
+import hashlib
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ from pipelines.media.video import Region, VideoFrame
 
 DOWNLOAD_TIMEOUT_S = 20.0
 """Seconds without a byte before a download is given up."""
+
+HASH_IN_NAME = re.compile(r"-([0-9a-f]+)\.")
 
 LANDMARKS = ((36, 42), (42, 48), (30, 31), (48, 49), (54, 55))
 """Ranges of the 68 points whose means are the eyes, the nose tip and the mouth's corners."""
@@ -119,19 +122,13 @@ def load_networks(device: str = "cpu") -> FaceNetworks:
     from face_alignment.detection.sfd import sfd_detector
 
     addresses = (sfd_detector.models_urls["s3fd"], face_alignment.api.models_urls["2DFAN-4"])
-    detector_file, landmark_file = ensure_weights(addresses)
-    try:
-        model = face_alignment.FaceAlignment(
-            face_alignment.LandmarksType.TWO_D,
-            device=device,
-            compile=False,
-            face_detector_kwargs={"path_to_detector": str(detector_file)},
-        )
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise MtpkdError(
-            f"face-alignment could not load {detector_file} and {landmark_file} on {device} "
-            f"({str(error).splitlines()[0]}); delete a damaged file and it is fetched again, or use --detector haar"
-        ) from error
+    detector_file, _ = ensure_weights(addresses)
+    model = face_alignment.FaceAlignment(
+        face_alignment.LandmarksType.TWO_D,
+        device=device,
+        compile=False,
+        face_detector_kwargs={"path_to_detector": str(detector_file)},
+    )
     return _LibraryNetworks(model)
 
 
@@ -139,9 +136,10 @@ def ensure_weights(addresses: tuple[str, ...]) -> list[Path]:
     """The local files of some weights, in torch hub's `checkpoints` folder; absent ones are fetched.
 
     Raises:
-        MtpkdError: one could not be fetched; names all absent files, their folder and addresses, and the way without.
+        MtpkdError: one could not be fetched, or a file is not the one that the hash in its name tells of. Names files,
+            folder and addresses, and the way without.
     """
-    from torch.hub import HASH_REGEX, download_url_to_file, get_dir
+    from torch.hub import download_url_to_file, get_dir
 
     folder = Path(get_dir()) / "checkpoints"
     files = [folder / Path(urlparse(address).path).name for address in addresses]
@@ -149,18 +147,30 @@ def ensure_weights(addresses: tuple[str, ...]) -> list[Path]:
     try:
         for file, address in absent:
             folder.mkdir(parents=True, exist_ok=True)
-            digest = HASH_REGEX.search(file.name)
             with _time_limit(DOWNLOAD_TIMEOUT_S):
-                download_url_to_file(address, str(file), digest.group(1) if digest else None, progress=False)
+                download_url_to_file(address, str(file), _digest_in(file), progress=False)
     # OSError: no network, no such page, no room; RuntimeError: torch's word for a wrong hash.
     except (OSError, HTTPException, RuntimeError) as error:
-        still = [(file, address) for file, address in absent if not file.exists()]
-        lines = "".join(f"\n  {file.name}  from {address}" for file, address in still)
+        lines = "".join(f"\n  {file.name}  from {address}" for file, address in absent if not file.exists())
         raise MtpkdError(
             f"the face-alignment detector needs weights that are not in {folder} and could not be fetched ({error}):"
             f"{lines}\nPut them into {folder}, or use --detector haar, which works offline."
         ) from error
+    for file in files:
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        if not digest.startswith(_digest_in(file)):
+            raise MtpkdError(
+                f"{file}: damaged or not the published file, its SHA-256 begins with {digest[:10]}; delete it and it "
+                "is fetched again, or use --detector haar, which needs none"
+            )
     return files
+
+
+def _digest_in(file: Path) -> str:
+    """The beginning of the SHA-256 that torch hub's file names carry: `name-<digits>.pth`."""
+    found = HASH_IN_NAME.search(file.name)
+    return found.group(1) if found else ""
 
 
 @contextmanager

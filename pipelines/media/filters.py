@@ -1,9 +1,7 @@
-"""Filtering, resampling and spectrograms of biosignals, over all clips of a shard at once.
+"""Filtering, resampling and spectrograms of biosignals, over many clips at once.
 
 Every step works row by row on (clips, samples), so that a clip gives the same values alone and among others, and a NaN
-stays in its row. Filters run at the rate the samples really have, before resampling. Arrays go through in blocks of
-`BLOCK` clips: larger ones leave the processor's cache, and the operating system hands their memory out anew at every
-step, which made the spectrograms ten times slower. Float64 inside, float32 out.
+stays in its row. Filters run at the rate the samples really have, before resampling. Float64 inside.
 
 What is done to each channel (bands and rates from the settings):
 
@@ -17,7 +15,6 @@ The paper's released code computes them with fs=1000 on 512 Hz data and 16-sampl
 here windows are long enough to resolve what a channel holds, and the bins end where its content does.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -25,11 +22,8 @@ import numpy as np
 import scipy.signal
 
 from pipelines.errors import SettingsError
-from pipelines.media.biosignals import Quality, Recording, check_channel
-from pipelines.recipe import BIOSIGNALS, BiosignalSettings
+from pipelines.recipe import BiosignalSettings
 
-BLOCK = 16
-"""Clips that are filtered together."""
 ORDER = 3
 """Order of each Butterworth edge; running it forwards and backwards doubles it and halves the amplitude at the edge."""
 LOG_FLOOR = 1e-10
@@ -65,68 +59,6 @@ SPECTROGRAMS = {
     "ecg": SpectrogramShape(window=0.5, hop=0.1, spacing=2.0, top=80.0),
     "emg": SpectrogramShape(window=0.25, hop=0.1, spacing=4.0, top=256.0),
 }
-
-
-@dataclass(frozen=True)
-class Channel:
-    """One channel of one clip; the fields of `ChannelBatch` without their first dimension."""
-
-    wave: np.ndarray
-    valid: np.ndarray
-    spectrogram: np.ndarray
-    present: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class ChannelBatch:
-    """One channel of N clips, each wave exactly L = round(seconds * rate) samples.
-
-    What is not known is masked, and a consumer must honour the masks. Where `valid` is False a wave holds filler (a
-    gap's interpolation, or its last value repeated after the end of a short recording): normalise with valid samples
-    only, then set the others to 0, the mean, and better give `valid` to the model as a second input. Where `present`
-    is False waves and spectrograms are 0, which is not a measurement: mask the clip's modality.
-
-    Attributes:
-        waves: (N, L) float32, filtered, in the units of the recording.
-        valid: (N, L) bool, True where every sample around was recorded.
-        spectrograms: (N, F, T) float32, 10 log10(power density), low frequencies first. Window t covers samples
-            t * hop to t * hop + window of the wave, so `valid` says which windows are real.
-        present: (N,) bool.
-        reasons: N lines, why a clip lacks the channel; empty where it is present.
-        rate: Hz of the waves.
-    """
-
-    waves: np.ndarray
-    valid: np.ndarray
-    spectrograms: np.ndarray
-    present: np.ndarray
-    reasons: tuple[str, ...]
-    rate: float
-
-    def clip(self, index: int) -> Channel:
-        """The channel of one clip."""
-        return Channel(
-            wave=self.waves[index],
-            valid=self.valid[index],
-            spectrogram=self.spectrograms[index],
-            present=bool(self.present[index]),
-            reason=self.reasons[index],
-        )
-
-
-def process_biosignals(recordings: Sequence[Recording], settings: BiosignalSettings) -> dict[str, ChannelBatch]:
-    """Filtered waves and log-spectrograms of N recordings, which may differ in rate and length.
-
-    The result for a recording does not depend on the others.
-
-    Returns:
-        For each of `eda`, `ecg`, `emg` a batch of N clips in the order given; what is missing is masked, never absent.
-
-    Raises:
-        SettingsError: a band leaves nothing at the rate of the recordings.
-    """
-    return {channel: _process_channel(channel, recordings, settings) for channel in BIOSIGNALS}
 
 
 def filter_channel(channel: str, samples: np.ndarray, rate: float, settings: BiosignalSettings) -> np.ndarray:
@@ -199,55 +131,3 @@ def log_spectrogram(waves: np.ndarray, rate: float, *, shape: SpectrogramShape) 
     spectrum = np.fft.rfft(frames, fft, axis=-1)[..., :bins]  # (N, T, F)
     density = (spectrum.real**2 + spectrum.imag**2) * scale
     return np.swapaxes(10 * np.log10(density + LOG_FLOOR), 1, 2).astype(np.float32)
-
-
-def _process_channel(channel: str, recordings: Sequence[Recording], settings: BiosignalSettings) -> ChannelBatch:
-    target = {"eda": settings.eda_rate, "ecg": settings.ecg_rate, "emg": settings.emg_rate}[channel]
-    length = max(1, round(settings.seconds * target))
-    shape = SPECTROGRAMS[channel]
-    qualities = [check_channel(item.channels[channel], item.rate, settings) for item in recordings]
-    waves = np.zeros((len(recordings), length), np.float32)
-    valid = np.zeros((len(recordings), length), np.bool_)
-    spectrograms = np.zeros((len(recordings), *shape.size(length, target)), np.float32)
-    for rate, rows in _blocks(recordings, qualities):
-        samples = np.stack([qualities[row].samples for row in rows])
-        filtered = filter_channel(channel, samples, rate, settings)
-        waves[rows] = _fit(resample(filtered, rate, target), length)
-        valid[rows] = _valid(np.stack([qualities[row].missing for row in rows]), rate, target, length)
-        spectrograms[rows] = log_spectrogram(waves[rows], target, shape=shape)
-    return ChannelBatch(
-        waves=waves,
-        valid=valid,
-        spectrograms=spectrograms,
-        present=np.array([quality.present for quality in qualities], np.bool_),
-        reasons=tuple(quality.reason for quality in qualities),
-        rate=target,
-    )
-
-
-def _blocks(recordings: Sequence[Recording], qualities: Sequence[Quality]) -> list[tuple[float, list[int]]]:
-    """Rows of present clips that share a length and a rate, at most `BLOCK` together."""
-    groups: dict[tuple[float, int], list[int]] = {}
-    for row, (recording, quality) in enumerate(zip(recordings, qualities, strict=True)):
-        if quality.present:
-            # Time columns are rounded, so equal clocks differ by millionths. Five digits are 0.3 ms in 5.5 s.
-            key = (float(f"{recording.rate:.5g}"), quality.samples.size)
-            groups.setdefault(key, []).append(row)
-    return [(key[0], rows[at : at + BLOCK]) for key, rows in groups.items() for at in range(0, len(rows), BLOCK)]
-
-
-def _fit(waves: np.ndarray, length: int) -> np.ndarray:
-    """Cut to `length`, or repeat the last value: a jump to zero would show in every spectrogram."""
-    return np.pad(waves[:, :length], ((0, 0), (0, max(0, length - waves.shape[1]))), mode="edge")
-
-
-def _valid(missing: np.ndarray, rate: float, target: float, length: int) -> np.ndarray:
-    """(N, n) missing at `rate` -> (N, length) bool at `target`: no sample within half an output period is missing."""
-    n = missing.shape[1]
-    centre = np.arange(length) * (rate / target)
-    reach = max(0.5 * rate / target, 0.5)
-    first = np.clip(np.ceil(centre - reach), 0, n).astype(np.intp)
-    last = np.clip(np.floor(centre + reach) + 1, 0, n).astype(np.intp)
-    before = np.pad(np.cumsum(missing, axis=1), ((0, 0), (1, 0)))
-    recorded = centre <= n - 1 + reach
-    return (before[:, last] == before[:, first]) & recorded

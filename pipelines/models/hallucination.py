@@ -27,6 +27,7 @@ class HallucinationNet(nn.Module):
         super().__init__()
         if not privileged:
             raise ValueError("a hallucination net needs at least one privileged modality to predict")
+        self.privileged = privileged
         half, quarter = embedding // 2, embedding // 4
         self.encoder = nn.Sequential(
             nn.Linear(prevalent, half), nn.GELU(), nn.Dropout(dropout), nn.Linear(half, quarter), nn.GELU()

@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from pipelines.models.fusion import MultimodalTransformer
+from pipelines.models.fusion import MultimodalTransformer, mean_present
 from pipelines.models.hallucination import HallucinationNet
 from pipelines.models.heads import Head
 from pipelines.recipe import ModelSettings
@@ -113,12 +113,9 @@ class StudentNetwork(nn.Module):
             embeddings: prevalent modality -> (B, D); where absent, anything.
             present: prevalent modality -> (B,) bool. A sample without any is finite and means nothing.
         """
-        there = torch.stack([present[name] for name in self.prevalent], dim=1)
-        stacked = torch.stack([embeddings[name] for name in self.prevalent], dim=1)
-        clean = torch.where(there[:, :, None], stacked, 0)
-        prevalent = clean.sum(dim=1) / there.sum(dim=1, keepdim=True).clamp_min(1)
+        prevalent = mean_present({name: embeddings[name] for name in self.prevalent}, present)
         stand_ins = self._stand_ins(prevalent)
-        any_there = there.any(dim=1)
+        any_there = torch.stack([present[name] for name in self.prevalent]).any(dim=0)
         fused = self.fusion(
             {**{name: embeddings[name] for name in self.prevalent}, **stand_ins},
             {**{name: present[name] for name in self.prevalent}, **dict.fromkeys(stand_ins, any_there)},

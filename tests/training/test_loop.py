@@ -51,7 +51,12 @@ class Regression(Problem):
 
 def context(tmp_path, **changes):
     make_deterministic(1)
-    options = {"fabric": Fabric(accelerator="cpu", devices=1), "split": SPLIT, "resume": tmp_path / "resume", "key": "k"}
+    options = {
+        "fabric": Fabric(accelerator="cpu", devices=1),
+        "split": SPLIT,
+        "resume": tmp_path / "resume",
+        "key": "k",
+    }
     return FitContext(**{**options, **changes})
 
 
@@ -131,5 +136,7 @@ def test_nothing_is_trained_on_leaking_data(tmp_path, groups):
 
 
 def test_a_training_that_diverges_says_so(tmp_path):
-    with pytest.raises(TrainingDiverged, match=r"regression: the training loss is nan in epoch 0; lower its learning_rate"):
+    with pytest.raises(
+        TrainingDiverged, match=r"regression: the training loss is nan in epoch 0; lower its learning_rate"
+    ):
         fit(Regression(scale=float("nan")), settings(), context(tmp_path))

@@ -38,9 +38,7 @@ class HallucinationProblem(TabularProblem):
         truth = PrivilegedTruth(
             {name: embeddings[name] for name in self._privileged}, {name: present[name] for name in self._privileged}
         )
-        prevalent = mean_present(
-            [embeddings[name] for name in self._prevalent], [present[name] for name in self._prevalent]
-        )
+        prevalent = mean_present({name: embeddings[name] for name in self._prevalent}, present)
         return Batch(inputs=(prevalent,), truth=truth, size=len(rows))
 
     def loss(self, outputs: Mapping[str, Tensor], truth: PrivilegedTruth) -> LossTerms:

@@ -43,18 +43,32 @@ def test_video_learns_movement_across_identities():
     assert accuracy >= 0.9
 
 
-def test_video_of_a_still_face_shows_no_movement():
-    """A still face's temporal deviation is at its floor, far below that of one that changes."""
+@torch.no_grad()
+def test_video_separates_movement_from_appearance():
+    """Beside each frame's 16 channels stand their differences from the clip's mean: zero for a face at rest."""
     encoder = SmallVideoEncoder().eval()
     still = torch.rand(1, 3, 1, 64, 64).expand(1, 3, 6, 64, 64)
-    pooled = []
+    moving = still + 0.5 * torch.rand(1, 3, 6, 64, 64)
+    seen = []
+    encoder.body.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    encoder(still)
+    encoder(moving)
+    (at_rest, in_motion) = seen
+    torch.testing.assert_close(at_rest[:, 16:], torch.zeros(6, 16, 16, 16), atol=1e-5, rtol=0)
+    torch.testing.assert_close(in_motion[:, 16:], in_motion[:, :16] - in_motion[:, :16].mean(dim=0))
+    assert in_motion[:, 16:].abs().max() > 0.1
+
+
+@torch.no_grad()
+def test_video_pools_mean_deviation_and_maximum_over_time():
+    encoder = SmallVideoEncoder().eval()
+    frames, pooled = [], []
+    encoder.frame.register_forward_hook(lambda _, __, output: frames.append(output.clone()))
     encoder.norm.register_forward_pre_hook(lambda _, inputs: pooled.append(inputs[0]))
-    with torch.no_grad():
-        encoder(still)
-        encoder(still + 0.5 * torch.rand(1, 3, 6, 64, 64))
-    deviation, moved = (features[0, 128:256].max().item() for features in pooled)
-    assert deviation == pytest.approx(1e-5**0.5, abs=1e-3)
-    assert moved > 10 * deviation
+    encoder(torch.rand(1, 3, 6, 64, 64))
+    deviation = (frames[0].var(dim=0, correction=0) + 1e-5).sqrt()
+    expected = torch.cat([frames[0].mean(dim=0), deviation, frames[0].amax(dim=0)])
+    torch.testing.assert_close(pooled[0][0], expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(64, 44), (9, 10), (1, 1), (129, 7)])
