@@ -224,7 +224,7 @@ def _no_clip_left(table: Path, settings: BioVidCorpus, usable: int, failures: li
 
 def _listing(folder: Path, most: int = 8) -> str:
     """What a folder holds, short enough for an error message."""
-    names = sorted(os.listdir(folder))
+    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     if not names:
         return "an empty folder"
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

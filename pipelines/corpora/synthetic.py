@@ -21,7 +21,7 @@ what a student can see is less than what its teachers know. `synthetic_truth` dr
 
 import fcntl
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -30,6 +30,7 @@ from typing import Any
 
 from pipelines.corpora import synthetic_biosignals, synthetic_face
 from pipelines.corpora.biovid import CLASSES, task_of
+from pipelines.corpora.progress import Progress
 from pipelines.corpora.synthetic_truth import Subject, draw_course, draw_subjects, stream
 from pipelines.errors import SettingsError
 from pipelines.media.video import write_video
@@ -48,9 +49,6 @@ _LOCK = ".lock"
 _COURSE, _SIGNALS, _FACE = 0, 1, 2
 """Last keys of a clip's streams; the first are subject, class and number."""
 
-Progress = Callable[[int, int], None]
-"""Called with the clips done and the clips there are."""
-
 
 def render_synthetic(settings: SyntheticCorpus, *, workers: int = 1, progress: Progress | None = None) -> Path:
     """Render the corpus, or keep it where it is there already.
@@ -58,7 +56,7 @@ def render_synthetic(settings: SyntheticCorpus, *, workers: int = 1, progress: P
     Args:
         settings: what to render, and the folder to render it to.
         workers: processes that render one subject each; the bytes written do not depend on it.
-        progress: called after each subject; not at all where nothing needs rendering.
+        progress: moved after each subject; not at all where nothing needs rendering.
 
     Returns:
         The root that `index_corpus` reads.
@@ -115,11 +113,11 @@ def render_subject(settings: SyntheticCorpus, subject: Subject) -> int:
 
 def _render_subjects(settings: SyntheticCorpus, workers: int, progress: Progress | None) -> None:
     subjects = draw_subjects(settings.seed, settings.subject_count)
-    done, total = 0, len(subjects) * len(task_of(settings).labels) * settings.clips_per_class
+    if progress is not None:
+        progress.reset(len(subjects) * len(task_of(settings).labels) * settings.clips_per_class)
     for count in _mapped(settings, subjects, workers):
-        done += count
-        if progress:
-            progress(done, total)
+        if progress is not None:
+            progress.update(count)
 
 
 def _mapped(settings: SyntheticCorpus, subjects: list[Subject], workers: int) -> Iterator[int]:

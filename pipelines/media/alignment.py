@@ -6,15 +6,15 @@ Decisions:
   the same pixels in every crop; the template fixes the margin. With a box alone it is an upright square with a margin.
 - Beyond the frame the border pixels are repeated. Black would tell a network where in the picture the person sits, and
   moving the crop inward would move the face within the crop.
-- Crops are shrunk by area averaging to one and a half times their size, then resampled once, bilinearly, at sub-pixel
-  positions: nothing aliases, and a smooth box gives a smooth crop.
+- Crops are shrunk by area averaging, by a whole number, to no less than one and a half times their size, then resampled
+  once, bilinearly, at sub-pixel positions: nothing aliases, and a smooth box gives a smooth crop.
 """
 
 import cv2
 import numpy as np
 
 from pipelines.media.detectors import Box, Detection, clipped
-from pipelines.media.video import VideoFrame
+from pipelines.media.frame import Region, VideoFrame
 
 # InsightFace's published points at pixel centres of a 112x112 crop; half a pixel takes them to pixel edges.
 ARCFACE_SIDE = 112
@@ -24,7 +24,7 @@ ARCFACE_TEMPLATE = np.array(
 """(5, 2) x, y of the eyes, the nose tip and the mouth's corners (Deng et al. 2019, arXiv 1801.07698)."""
 
 OVERSAMPLING = 1.5
-"""Size of the area-averaged picture relative to the crop."""
+"""Least size of the area-averaged picture relative to the crop."""
 
 
 def crop_face(frame: VideoFrame, face: Detection, size: int, margin: float) -> np.ndarray | None:
@@ -65,16 +65,13 @@ def similarity_transform(points: np.ndarray, target: np.ndarray) -> np.ndarray:
 def _warped(frame: VideoFrame, transform: np.ndarray, size: int) -> np.ndarray | None:
     inverse = cv2.invertAffineTransform(transform)
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ inverse[:, :2].T + inverse[:, 2]
-    (left, top), (right, bottom) = corners.min(0) - 1, corners.max(0) + 1
-    region = clipped((left, top, right, bottom), frame)
+    shrink = max(1, int(1 / (OVERSAMPLING * np.sqrt(np.linalg.det(transform[:, :2])))))
+    region = _shrinkable(corners.min(0) - 1, corners.max(0) + 1, shrink, frame)
     if region is None:
         return None
-    colours = frame.rgb(region)
-    height, width = colours.shape[:2]
-    reduction = min(1.0, OVERSAMPLING * float(np.sqrt(np.linalg.det(transform[:, :2]))))
-    reduced = (max(1, round(width * reduction)), max(1, round(height * reduction)))
-    if reduced != (width, height):
-        colours = cv2.resize(colours, reduced, interpolation=cv2.INTER_AREA)
+    width, height = region[2] - region[0], region[3] - region[1]
+    reduced = (-(-width // shrink), -(-height // shrink))
+    colours = frame.rgb(region, reduced if shrink > 1 else None)
     # Transforms measure at pixel edges, warpAffine at pixel centres.
     across, down = width / reduced[0], height / reduced[1]
     to_frame = np.array([[across, 0, region[0] + across / 2], [0, down, region[1] + down / 2], [0, 0, 1]])
@@ -82,3 +79,11 @@ def _warped(frame: VideoFrame, transform: np.ndarray, size: int) -> np.ndarray |
     return cv2.warpAffine(
         np.ascontiguousarray(colours), matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+
+
+def _shrinkable(low: np.ndarray, high: np.ndarray, shrink: int, frame: VideoFrame) -> Region | None:
+    """The region around two corners, widened to whole blocks of shrink x shrink pixels that also split no chroma."""
+    block = 2 * shrink
+    left, top = np.floor(low / block) * block
+    right, bottom = np.ceil(high / block) * block
+    return clipped((left, top, right, bottom), frame)

@@ -115,10 +115,10 @@ def _parse_rectangle(body: bytes, width: int, wanted: list[int]) -> np.ndarray |
     if separators != line * (len(separators) // len(line)):
         return None
     # JSON's spelling of NaN; a cell that is no number at all makes the parser refuse the whole.
-    text = body[:-1].replace(b"nan", b"NaN") if b"nan" in body else body[:-1]
+    text = body[:-1].replace(b"nan", b"NaN") if b"n" in body else body[:-1]
     try:
         values = from_json(b"[" + text.translate(_SEPARATORS) + b"]")
-        return np.array([values[position::width] for position in wanted], dtype=np.float64)
+        return np.array([np.fromiter(values[position::width], np.float64) for position in wanted])
     except (ValueError, OverflowError):
         return None
 

@@ -37,7 +37,7 @@ class Quality:
     Attributes:
         samples: (n,) float64 without NaN: gaps interpolated linearly, the nearest value at both ends.
         missing: (n,) bool, True where `samples` was interpolated.
-        reason: why the channel counts as missing, empty where it can be used; then `samples` is not to be used.
+        reason: why the channel counts as missing; empty where it can be used.
     """
 
     samples: np.ndarray

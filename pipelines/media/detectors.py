@@ -5,8 +5,9 @@ Decisions:
 - One question: `detect(frame, near)`. Without `near` the whole frame is searched, and only faces sure enough to begin a
   track are returned; with the box of a face just seen, a little around it, and a weak answer will do. The two
   thresholds are the detector's own affair, because only it knows what its scores mean.
-- `haar` works on reduced luma: whole frames at 320 pixels, regions so that the expected face has 64. Below 48 pixels
-  OpenCV's search moves in steps of two pixels, and agreement with full-size detection falls from .96 to .85.
+- `haar` works on luma shrunk by a whole number, which area averaging does five times faster than by a fraction: whole
+  frames to at most 320 pixels, regions so that the expected face keeps 56. Up to 48 pixels OpenCV's search moves in
+  steps of two pixels, and agreement with full-size detection falls from .96 to .85.
 - A detector is named by the recipe and never replaced by another: crops of two detectors are not comparable.
 """
 
@@ -18,7 +19,7 @@ import cv2
 import numpy as np
 
 from pipelines.errors import MtpkdError
-from pipelines.media.video import Region, VideoFrame
+from pipelines.media.frame import Region, VideoFrame
 from pipelines.recipe import FaceSettings
 
 Box = tuple[float, float, float, float]
@@ -59,11 +60,11 @@ class HaarDetector:
     """Ratio between successive sizes that are searched."""
     smallest = 24
     """Least face in pixels of the reduced frame: the cascade's own window."""
-    face_side = 64
-    """Side to which an expected face is reduced."""
-    around = 0.4
+    face_side = 56
+    """Least side to which an expected face is shrunk."""
+    around = 0.3
     """Share of the expected face's side that is searched beyond each border."""
-    size_range = (0.75, 1.35)
+    size_range = (0.8, 1.25)
     """Sizes that are searched around an expected face, relative to it."""
     begin, keep = 8, 3
     """Agreeing windows needed to find a face anywhere, and near one just seen."""
@@ -78,28 +79,31 @@ class HaarDetector:
         """See `Detector.detect`; reads luma only."""
         if near is None:
             region = (0, 0, frame.width, frame.height)
-            scale = min(1.0, SEARCH_SIDE / max(frame.width, frame.height))
-            return self._search(frame, region, scale, self.begin, (self.smallest, 0))
+            shrink = -(-max(frame.width, frame.height) // SEARCH_SIDE)
+            return self._search(frame, region, shrink, self.begin, (self.smallest, 0))
         side = max(near[2] - near[0], near[3] - near[1])
         region = clipped(grown(near, self.around * side), frame)
         if region is None:
             return []
-        scale = min(1.0, self.face_side / side)
-        smallest, largest = (int(scale * side * factor) for factor in self.size_range)
-        return self._search(frame, region, scale, self.keep, (smallest, largest))
+        shrink = max(1, int(side / self.face_side))
+        smallest, largest = (int(side / shrink * factor) for factor in self.size_range)
+        return self._search(frame, region, shrink, self.keep, (smallest, largest))
 
     def _search(
-        self, frame: VideoFrame, region: Region, scale: float, neighbours: int, sizes: tuple[int, int]
+        self, frame: VideoFrame, region: Region, shrink: int, neighbours: int, sizes: tuple[int, int]
     ) -> list[Detection]:
         x0, y0, x1, y1 = region
-        luma = frame.luma()[y0:y1, x0:x1]
-        small = cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        small = shrunk(frame.luma()[y0:y1, x0:x1], shrink)
         boxes, counts = self._cascade.detectMultiScale2(
             small, self.scale_step, neighbours, minSize=(sizes[0], sizes[0]), maxSize=(sizes[1], sizes[1])
         )
+        corners = [
+            (x0 + x * shrink, y0 + y * shrink, side * shrink)
+            for x, y, side, _ in np.asarray(boxes, float).reshape(-1, 4)
+        ]
         return [
-            Detection((x0 + x / scale, y0 + y / scale, x0 + (x + w) / scale, y0 + (y + h) / scale), float(count))
-            for (x, y, w, h), count in zip(boxes, counts, strict=True)
+            Detection((x, y, x + side, y + side), float(count))
+            for (x, y, side), count in zip(corners, counts, strict=True)
         ]
 
 
@@ -118,6 +122,15 @@ def make_detector(settings: FaceSettings, *, device: str = "cpu") -> Detector:
     from pipelines.media.face_alignment_detector import FaceAlignmentDetector, load_networks
 
     return FaceAlignmentDetector(load_networks(device))
+
+
+def shrunk(image: np.ndarray, shrink: int) -> np.ndarray:
+    """The means of shrink x shrink blocks; what is left over at the right and lower border is cut off."""
+    height, width = image.shape[0] // shrink, image.shape[1] // shrink
+    if shrink == 1 or not (width and height):
+        return np.ascontiguousarray(image)
+    whole = np.ascontiguousarray(image[: height * shrink, : width * shrink])
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def grown(box: Box, pixels: float) -> Box:

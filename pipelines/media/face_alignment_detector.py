@@ -27,7 +27,7 @@ import numpy as np
 
 from pipelines.errors import MtpkdError
 from pipelines.media.detectors import SEARCH_SIDE, Box, Detection, clipped, grown
-from pipelines.media.video import Region, VideoFrame
+from pipelines.media.frame import Region, VideoFrame
 
 DOWNLOAD_TIMEOUT_S = 20.0
 """Seconds without a byte before a download is given up."""

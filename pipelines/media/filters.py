@@ -11,8 +11,8 @@ What is done to each channel (bands and rates from the settings):
 | ecg | line removed | band-pass | 0.5 s windows every 0.1 s, 0 to 80 Hz by 2 Hz: (41, 50) |
 | emg | kept | band-pass | 0.25 s windows every 0.1 s, 0 to 256 Hz by 4 Hz: (65, 53) |
 
-The paper's released code computes them with fs=1000 on 512 Hz data and 16-sample windows, so its axes are in no unit;
-here windows are long enough to resolve what a channel holds, and the bins end where its content does.
+The paper's released code takes 16-sample windows and fs=1000 on 512 Hz data: a window spans 31 ms, and every frequency
+is off by 1.95. Here windows are long enough to resolve what a channel holds, and the bins end where its content does.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ from pipelines.recipe import BiosignalSettings
 
 ORDER = 3
 """Order of each Butterworth edge; running it forwards and backwards doubles it and halves the amplitude at the edge."""
+RATIO_TOLERANCE = 1e-4
+"""Relative error of a resampling ratio: 0.6 ms at the end of 5.5 s."""
 LOG_FLOOR = 1e-10
 """Power added before the logarithm, in squared units per Hz: silence is -100 dB."""
 
@@ -51,7 +53,7 @@ class SpectrogramShape:
     def size(self, length: int, rate: float) -> tuple[int, int]:
         """(F, T) of the spectrogram of `length` samples at `rate` Hz."""
         window, hop, fft = self.samples(length, rate)
-        return min(int(self.top / rate * fft), fft // 2) + 1, (length - window) // hop + 1
+        return min(int(self.top * fft / rate), fft // 2) + 1, (length - window) // hop + 1
 
 
 SPECTROGRAMS = {
@@ -70,8 +72,13 @@ def filter_channel(channel: str, samples: np.ndarray, rate: float, settings: Bio
 def bandpass(waves: np.ndarray, rate: float, band: tuple[float | None, float | None]) -> np.ndarray:
     """Zero-phase Butterworth filter of order `ORDER` an edge, applied forwards and backwards.
 
+    Each row is mirrored by a second at both ends and filtered from rest at its mean. scipy's `sosfiltfilt` starts from
+    the first sample instead, and in a clip that is short beside the 10 s of a 0.1 Hz edge this transient outlasts the
+    clip: windows of 5.5 s of a real ECG (100 Hz, at rest) came out 0.42 standard deviations away from the same filter
+    over the whole recording, here 0.03.
+
     Args:
-        waves: (N, n) float64, extended at both ends by up to one second of its odd reflection.
+        waves: (N, n) float64.
         rate: Hz of `waves`, measured, not nominal.
         band: high-pass and low-pass edge in Hz, None for open. A low-pass edge at or above half the rate is dropped:
             the recording holds nothing above.
@@ -90,8 +97,14 @@ def bandpass(waves: np.ndarray, rate: float, band: tuple[float | None, float | N
     sections = [np.asarray(scipy.signal.butter(ORDER, edge, kind, fs=rate, output="sos")) for edge, kind in edges]
     if not sections:
         return waves.astype(np.float64)
+    filters = np.concatenate(sections)
     padding = min(waves.shape[-1] - 1, round(rate))
-    return scipy.signal.sosfiltfilt(np.concatenate(sections), waves, axis=-1, padlen=padding)
+    mean = waves.mean(axis=-1, keepdims=True)
+    mirrored = np.pad(waves - mean, ((0, 0), (padding, padding)), mode="reflect")
+    forwards = np.asarray(scipy.signal.sosfilt(filters, mirrored, axis=-1))
+    backwards = np.asarray(scipy.signal.sosfilt(filters, forwards[:, ::-1], axis=-1))[:, ::-1]
+    filtered = backwards[:, padding : padding + waves.shape[-1]]
+    return filtered if low is not None else filtered + mean
 
 
 def remove_line(waves: np.ndarray) -> np.ndarray:
@@ -103,9 +116,16 @@ def remove_line(waves: np.ndarray) -> np.ndarray:
 
 
 def resample(waves: np.ndarray, rate: float, target: float) -> np.ndarray:
-    """(N, n) at `rate` Hz -> (N, ceil(n * target / rate)) at `target` Hz, by scipy's polyphase filter."""
-    ratio = Fraction(target / rate).limit_denominator(1000)
-    return scipy.signal.resample_poly(waves, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
+    """(N, n) at `rate` Hz -> (N, ceil(n * target / rate)) at `target` Hz, by scipy's polyphase filter.
+
+    The ratio of the rates becomes the simplest fraction within `RATIO_TOLERANCE` of it, because the filter's length
+    grows with its terms.
+    """
+    exact = max(target / rate, rate / target)
+    fractions = (Fraction(exact).limit_denominator(10**digits) for digits in range(5))
+    ratio = next(fraction for fraction in fractions if abs(fraction - exact) <= RATIO_TOLERANCE * exact)
+    up, down = (ratio.numerator, ratio.denominator) if target > rate else (ratio.denominator, ratio.numerator)
+    return scipy.signal.resample_poly(waves, up, down, axis=-1, padtype="line")
 
 
 def log_spectrogram(waves: np.ndarray, rate: float, *, shape: SpectrogramShape) -> np.ndarray:

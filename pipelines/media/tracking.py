@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from pipelines.media.detectors import Box, Detection, Detector, clipped, grown, overlap
-from pipelines.media.video import VideoFrame
+from pipelines.media.frame import VideoFrame
 
 Sighting = tuple[VideoFrame, Detection | None]
 

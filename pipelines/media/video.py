@@ -3,9 +3,6 @@
 Decisions:
 
 - Frames come one at a time from a single-threaded decoder, so memory stays flat and preprocessing scales by processes.
-- A frame keeps the decoder's own planes. Luma is a view of the first plane, and colour is converted only in the region
-  asked for, by libswscale with the frame's own matrix and range (cv2 would assume BT.601 at limited range).
-- Frames are upright: the rotation that phones write into the container is applied, as views.
 - A file that decodes to its end but holds fewer packets than its header declares is refused: a clip that lost its last
   seconds has lost what its label is about. Packets are counted, not frames, because an edit list legitimately hides
   frames (one intact recording declares 98 and shows 95); the packets of intact mp4, mov and avi files match exactly.
@@ -27,25 +24,13 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from pipelines.errors import UnreadableMedia
-
-Region = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in whole pixels of the upright frame, the right and lower border excluded."""
+from pipelines.media.frame import VideoFrame
 
 MAX_SIDE = 16384
 """Sides beyond this are a broken or hostile header, not a face video."""
 
 DECLARED_SHARE = 0.98
 """Least share of the declared packets; avi headers may count a few frames that were never written."""
-
-# Chroma is sub-sampled by these factors (horizontal, vertical); all have 8-bit luma alone in their first plane.
-PLANAR_FORMATS = {
-    "yuv420p": (2, 2),
-    "yuvj420p": (2, 2),
-    "yuv422p": (2, 1),
-    "yuvj422p": (2, 1),
-    "yuv444p": (1, 1),
-    "yuvj444p": (1, 1),
-}
 
 
 @dataclass(frozen=True)
@@ -64,56 +49,6 @@ class VideoInfo:
     rate: float
     frames: int | None
     duration_s: float | None
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class VideoFrame:
-    """One decoded frame, upright.
-
-    Attributes:
-        index: from 0 in display order.
-        time_s: the container's time stamp in seconds; streams need not start at 0.
-        damaged: the decoder concealed an error in this picture.
-        picture: the decoder's frame, as stored.
-        turns: counter-clockwise quarter turns that make it upright.
-    """
-
-    index: int
-    time_s: float
-    picture: av.VideoFrame
-    turns: int = 0
-    damaged: bool = False
-
-    @property
-    def width(self) -> int:
-        """Pixels, upright."""
-        return self.picture.height if self.turns % 2 else self.picture.width
-
-    @property
-    def height(self) -> int:
-        """Pixels, upright."""
-        return self.picture.width if self.turns % 2 else self.picture.height
-
-    def luma(self) -> np.ndarray:
-        """(H, W) uint8 read-only brightness, in the stream's own range; a view where the format is planar 8-bit."""
-        picture = self.picture
-        if picture.format.name not in PLANAR_FORMATS:
-            picture = picture.reformat(format="gray", threads=1)
-        plane = _plane(picture, 0)[:, : picture.width]
-        plane.flags.writeable = False
-        return np.rot90(plane, self.turns)
-
-    def rgb(self, region: Region | None = None) -> np.ndarray:
-        """(h, w, 3) uint8 colours of a region, of the whole frame by default; only the region is converted.
-
-        Raises:
-            ValueError: the region is empty or reaches beyond the frame.
-        """
-        x0, y0, x1, y1 = region or (0, 0, self.width, self.height)
-        if not (0 <= x0 < x1 <= self.width and 0 <= y0 < y1 <= self.height):
-            raise ValueError(f"region {region} does not lie in a frame of {self.width}x{self.height}")
-        stored = _stored_region((x0, y0, x1, y1), self.picture.width, self.picture.height, self.turns)
-        return np.rot90(_colours(self.picture, stored), self.turns)
 
 
 def probe(path: Path | str) -> VideoInfo:
@@ -254,37 +189,3 @@ def _refuse_size(path: Path, width: int, height: int) -> None:
 
 def _told(error: FFmpegError) -> str:
     return (error.strerror or type(error).__name__).lower()
-
-
-def _plane(picture: av.VideoFrame, number: int) -> np.ndarray:
-    plane = picture.planes[number]
-    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-
-
-def _colours(picture: av.VideoFrame, region: Region) -> np.ndarray:
-    x0, y0, x1, y1 = region
-    if region == (0, 0, picture.width, picture.height) or picture.format.name not in PLANAR_FORMATS:
-        return picture.to_ndarray(format="rgb24", threads=1)[y0:y1, x0:x1]
-    across, down = PLANAR_FORMATS[picture.format.name]
-    # Even borders: libswscale takes another, visibly different path for an odd height.
-    left, top, right, bottom = x0 - x0 % 2, y0 - y0 % 2, x1 + x1 % 2, y1 + y1 % 2
-    part = av.VideoFrame(min(right, picture.width) - left, min(bottom, picture.height) - top, picture.format.name)
-    part.colorspace, part.color_range = picture.colorspace, picture.color_range
-    for number, (step_x, step_y) in enumerate(((1, 1), (across, down), (across, down))):
-        target = _plane(part, number)
-        source = _plane(picture, number)[top // step_y :, left // step_x :]
-        width = -(-part.width // step_x)
-        target[:, :width] = source[: target.shape[0], :width]
-    return part.to_ndarray(format="rgb24", threads=1)[y0 - top : y1 - top, x0 - left : x1 - left]
-
-
-def _stored_region(region: Region, width: int, height: int, turns: int) -> Region:
-    """The region of the stored picture (width x height) that np.rot90(., turns) turns into the upright one."""
-    x0, y0, x1, y1 = region
-    if turns == 1:
-        return width - y1, x0, width - y0, x1
-    if turns == 2:
-        return width - x1, height - y1, width - x0, height - y0
-    if turns == 3:
-        return y0, height - x1, y1, height - x0
-    return region

@@ -10,8 +10,7 @@ the visual teacher's head, every kind begins as exactly that teacher, and traini
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
@@ -24,9 +23,8 @@ from pipelines.recipe import ModelSettings
 StandsIn = Literal["nothing", "zeros", "hallucination"]
 
 
-@dataclass(frozen=True)
-class StudentOutput:
-    """What a student says of a batch.
+class StudentOutput(NamedTuple):
+    """What a student says of a batch; a tuple, because Fabric does not enter frozen dataclasses.
 
     Attributes:
         embedding: (B, D).

@@ -4,7 +4,7 @@ All return (embedding (B, D), output (B, C)). No layer looks across samples.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -45,9 +45,11 @@ class FusionTeacher(nn.Module):
         return joint, self.head(joint)
 
 
-@dataclass(frozen=True)
-class Aligned:
-    """Embeddings {teacher: (B, D)} and outputs {teacher: (B, C)}, adapted; the joint teacher's under `joint`."""
+class Aligned(NamedTuple):
+    """Embeddings {teacher: (B, D)} and outputs {teacher: (B, C)}, adapted; the joint teacher's under `joint`.
+
+    A tuple, because Fabric looks for tensors in what a network returns and does not enter frozen dataclasses.
+    """
 
     embeddings: dict[str, Tensor]
     outputs: dict[str, Tensor]
@@ -56,9 +58,7 @@ class Aligned:
 class Aligner(nn.Module):
     """Adapters and heads of every teacher, and the joint teacher they are drawn to (METHOD: step 3)."""
 
-    def __init__(
-        self, *, teachers: tuple[str, ...], joint: FusionTeacher, settings: ModelSettings, outputs: int
-    ) -> None:
+    def __init__(self, *, teachers: tuple[str, ...], joint: FusionTeacher, settings: ModelSettings) -> None:
         super().__init__()
         self.teachers = teachers
         self.joint = joint
@@ -70,11 +70,9 @@ class Aligner(nn.Module):
             {name: Head(embedding=width, num_outputs=joint.num_outputs, dropout=dropout) for name in teachers}
         )
 
-    def forward(
-        self, modalities: Mapping[str, Tensor], teachers: Mapping[str, Tensor], present: Mapping[str, Tensor]
-    ) -> Aligned:
-        """Modality embeddings feed the joint teacher, the other teachers' embeddings their adapters; all (B, D)."""
-        joint, joint_output = self.joint(modalities, present)
-        adapted = {name: self.adapters[name](teachers[name].nan_to_num()) for name in self.teachers}
+    def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Aligned:
+        """{modality or teacher: (B, D)}: modalities feed the joint teacher, the other teachers their adapters."""
+        joint, joint_output = self.joint(embeddings, present)
+        adapted = {name: self.adapters[name](embeddings[name].nan_to_num()) for name in self.teachers}
         outputs = {name: self.heads[name](embedding) for name, embedding in adapted.items()}
         return Aligned(embeddings={**adapted, JOINT: joint}, outputs={**outputs, JOINT: joint_output})

@@ -122,9 +122,9 @@ def make_fits(split: Split, parts: int) -> list[Fit]:
     full = Fit("full", split.train, split.validation, ())
     if parts == 0:
         return [full]
-    if len(split.train) < 2 * parts:
+    if len(split.train) <= parts:
         raise SettingsError(
-            f"teachers.cross_fit = {parts} needs at least {2 * parts} training subjects, fold {split.fold} has "
+            f"teachers.cross_fit = {parts} needs at least {parts + 1} training subjects, fold {split.fold} has "
             f"{len(split.train)}: lower it, or 0 to use in-sample teacher losses"
         )
     order = np.random.default_rng([_FOLD_SEED, split.fold, split.seed]).permutation(len(split.train))

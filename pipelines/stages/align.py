@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from pipelines.cache.embeddings import Column, EmbeddingStore, read_embeddings, write_embeddings
+from pipelines.cache.embeddings import Column, EmbeddingStore, write_embeddings
 from pipelines.errors import LeakageError
 from pipelines.models.teachers import Aligned, Aligner, FusionTeacher
 from pipelines.objectives.task_loss import per_sample_loss
@@ -22,6 +22,7 @@ from pipelines.recipe import JOINT, Recipe
 from pipelines.stages.cells import Cell, FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, default_workers, run_units
 from pipelines.stages.fitting import problem_tables, train
+from pipelines.stages.networks import teacher_embeddings
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.problems.alignment import AlignmentProblem
 from pipelines.training.tables import EmbeddingTable, masked_column
@@ -68,7 +69,7 @@ def _train_adapters(unit: FitUnit, job: Job) -> dict[str, Any]:
             network=network,
             settings=recipe.alignment,
             task=cell.task,
-            **problem_tables(cell, fit, columns, needed, fabric),
+            **problem_tables(cell, fit, columns, needed, fabric, teacher_embeddings(cell, fit)),
             name=f"{fit.name}: alignment",
             batch_size=recipe.training.alignment.batch_size,
         )
@@ -106,7 +107,7 @@ def _apply(network: Aligner, table: EmbeddingTable, sampling: float) -> Aligned:
     """Aligned embeddings and outputs of every clip of a table at one sampling, given as a share of all."""
     rows = torch.arange(len(table))
     embeddings = table.embeddings(rows, torch.full((len(table),), sampling))
-    return network(embeddings, embeddings, table.presence(rows))
+    return network(embeddings, table.presence(rows))
 
 
 def _can_speak(table: EmbeddingTable, recipe: Recipe) -> dict[str, torch.Tensor]:
@@ -118,7 +119,7 @@ def _can_speak(table: EmbeddingTable, recipe: Recipe) -> dict[str, torch.Tensor]
 
 def _write_aligned(unit: FitUnit, job: Job) -> dict[str, Any]:
     cell, recipe = unit.cell, unit.cell.recipe
-    store = read_embeddings(cell.embeddings(unit.fit))
+    store = teacher_embeddings(cell, unit.fit)
     rows = cell.of((*cell.split.train, *cell.split.validation))
     table = EmbeddingTable(store, _columns(recipe), rows)
     samplings = recipe.windows.samplings
@@ -143,7 +144,7 @@ def _write_losses(unit: FitUnit, job: Job) -> dict[str, Any]:
     if seen & set(fit.held_out):
         raise LeakageError(f"{cell.label}, {fit.name}: its teachers were trained on {sorted(seen & set(fit.held_out))}")
     rows = cell.of(fit.held_out)
-    table = EmbeddingTable(read_embeddings(cell.embeddings(fit)), _columns(cell.recipe), rows)
+    table = EmbeddingTable(teacher_embeddings(cell, fit), _columns(cell.recipe), rows)
     aligned, there = _apply(_load_aligner(cell, fit), table, sampling=0.0), _can_speak(table, cell.recipe)
     names = list(cell.recipe.teacher_subsets)
     targets = table.targets

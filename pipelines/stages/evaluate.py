@@ -18,7 +18,6 @@ from pipelines.cache.predictions import read_predictions, write_predictions
 from pipelines.cache.tables import ClipRow
 from pipelines.errors import MissingArtifact
 from pipelines.metrics import Predictions
-from pipelines.models.teachers import FusionTeacher
 from pipelines.objectives import METHODS
 from pipelines.protocols.audit import Evidence, audit
 from pipelines.recipe import Recipe
@@ -27,7 +26,7 @@ from pipelines.stages.cells import Cell, digest_rows, load_cells
 from pipelines.stages.distill import make_student
 from pipelines.stages.execution import Artifact, Job, default_workers, run_units
 from pipelines.stages.fitting import provenance_of
-from pipelines.stages.networks import embed_modality
+from pipelines.stages.networks import embed_modality, restore_fusion
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.workspace import Fingerprint, Workspace
 
@@ -183,11 +182,7 @@ def _predict_teacher(
         outputs = columns[subset[0]].outputs
         assert outputs is not None
         return outputs[:, 0], present
-    recipe = checkpoints[-1].recipe
-    assert recipe is not None
-    network = FusionTeacher(modalities=subset, settings=recipe.model, num_outputs=cell.task.num_outputs)
-    network.load_state_dict(checkpoints[-1].state)
-    return network.eval()(*_tensors(columns))[1].numpy(), present
+    return restore_fusion(checkpoints[-1])(*_tensors(columns))[1].numpy(), present
 
 
 def _tensors(columns: dict[str, Column]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

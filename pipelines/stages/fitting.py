@@ -72,15 +72,21 @@ def train(
 
 
 def problem_tables(
-    cell: Cell, fit: Fit, columns: Sequence[str], needed: Sequence[str], fabric: Fabric
+    cell: Cell,
+    fit: Fit,
+    columns: Sequence[str],
+    needed: Sequence[str],
+    fabric: Fabric,
+    store: EmbeddingStore | None = None,
 ) -> dict[str, Any]:
     """What every problem on a fit's embeddings is given: two tables, and whose clips the encoders have seen.
 
     Args:
-        columns: modalities of the tables.
+        columns: modalities (or teachers) of the tables.
         needed: a clip enters a table when it has at least one of these.
+        store: the embeddings; by default those of the fit's encoders.
     """
-    store = read_embeddings(cell.embeddings(fit))
+    store = store or read_embeddings(cell.embeddings(fit))
     inherited: tuple[Evidence, ...] = ()
     for modality in cell.recipe.modalities:
         inherited += provenance_of(f"teacher {modality}", load_checkpoint(cell.teacher(fit, modality)))

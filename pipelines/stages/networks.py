@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
-from pipelines.cache.embeddings import Column
+from pipelines.cache.embeddings import Column, EmbeddingStore, read_embeddings
 from pipelines.cache.tables import ClipRow
 from pipelines.models.encoders import make_encoder
-from pipelines.models.teachers import UnimodalTeacher
-from pipelines.recipe import Recipe, Task
+from pipelines.models.teachers import FusionTeacher, UnimodalTeacher
+from pipelines.protocols.splits import Fit
+from pipelines.recipe import JOINT, Recipe, Task
 from pipelines.stages.cells import Cell
 from pipelines.stages.fitting import fabric_for
-from pipelines.training.checkpoints import Checkpoint
+from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.normalisation import Normaliser
 from pipelines.training.problems.encoder import ModalityReader, embed
 from pipelines.training.sources import make_source
@@ -63,6 +65,37 @@ def embed_modality(
     reader = ModalityReader(source, normaliser.extended(source, usable), fabric.device)
     values, outputs = embed(network, reader, usable, samplings=samplings, seed=(cell.split.seed, cell.split.fold))
     return masked_column(values, outputs, present)
+
+
+def restore_fusion(checkpoint: Checkpoint) -> FusionTeacher:
+    """The trained transformer and head that a multimodal teacher's checkpoint holds."""
+    assert checkpoint.recipe is not None
+    outputs = Task.model_validate(checkpoint.schema["task"]).num_outputs
+    modalities = tuple(checkpoint.schema["modalities"])
+    network = FusionTeacher(modalities=modalities, settings=checkpoint.recipe.model, num_outputs=outputs)
+    network.load_state_dict(checkpoint.state)
+    return network.eval()
+
+
+@torch.no_grad()
+def teacher_embeddings(cell: Cell, fit: Fit) -> EmbeddingStore:
+    """A fit's embeddings with a column more for each teacher that sees several modalities, but not all."""
+    store = read_embeddings(cell.embeddings(fit))
+    columns = dict(store.columns)
+    for name, subset in cell.recipe.teacher_subsets.items():
+        if name == JOINT or len(subset) == 1:
+            continue
+        network = restore_fusion(load_checkpoint(cell.teacher(fit, name)))
+        present = np.any([store.columns[modality].present for modality in subset], axis=0)
+        views = []
+        for view in range(max(store.columns[modality].embeddings.shape[1] for modality in subset)):
+            chosen = {m: store.columns[m].embeddings for m in subset}
+            inputs = {m: torch.from_numpy(e[present, min(view, e.shape[1] - 1)]) for m, e in chosen.items()}
+            there = {m: torch.from_numpy(store.columns[m].present[present]) for m in subset}
+            views.append(network(inputs, there))
+        embeddings, outputs = (np.stack([view[part].numpy() for view in views], 1) for part in (0, 1))
+        columns[name] = masked_column(embeddings, outputs, present)
+    return EmbeddingStore(clips=store.clips, columns=columns)
 
 
 def encoder_schema(modality: str, normaliser: Normaliser, shape: Sequence[int]) -> dict[str, Any]:

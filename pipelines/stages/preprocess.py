@@ -79,7 +79,7 @@ def _render(settings: SyntheticCorpus, workers: int) -> None:
 
     from pipelines.corpora.synthetic import render_synthetic
 
-    with tqdm(desc="render corpus", unit="clip", disable=None, delay=1, leave=False) as bar:
+    with tqdm(total=0, desc="render corpus", unit="clip", disable=None, delay=1, leave=False) as bar:
         render_synthetic(settings, workers=workers, progress=bar)
 
 

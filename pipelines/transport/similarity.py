@@ -22,7 +22,7 @@ def similarity_matrix(embeddings: torch.Tensor) -> torch.Tensor:
     """
     if embeddings.ndim != 2 or not embeddings.is_floating_point():
         raise ValueError(
-            f"embeddings must be a floating point matrix (B, D), not {embeddings.dtype} of shape {tuple(embeddings.shape)}"
+            f"embeddings of {embeddings.dtype} and shape {tuple(embeddings.shape)}: expected floating point (B, D)"
         )
     with torch.autocast(embeddings.device.type, enabled=False):
         wide = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))

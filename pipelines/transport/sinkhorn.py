@@ -1,9 +1,9 @@
 """The debiased Sinkhorn divergence between two equally weighted clouds of equal size.
 
 - Convention of geomloss' `SamplesLoss("sinkhorn", p=2, blur)`: cost |u - v|^2 / 2, eps = blur^2, and
-  S(x, y) = OT(x, y) - OT(x, x)/2 - OT(y, y)/2 with OT the dual value (Feydy et al., arXiv 1810.08278, eq. 3 and 8).
-- `fast` follows geomloss' default annealing to the digit, so it shares its small bias; `accurate` converges, in float64;
-  `pot` asks POT, in float64 on the CPU, and is there to check the other two.
+  S(x, y) = OT(x, y) - OT(x, x)/2 - OT(y, y)/2 with OT the dual value (Feydy, PhD thesis 2020, eq. 3.209).
+- `fast` follows geomloss' default annealing to the digit, so it shares its small bias; `accurate` converges, in
+  float64; `pot` asks POT, in float64 on the CPU, and is there to check the other two.
 - Gradients are those of the envelope theorem: the potentials are constants, and point i moves by the difference of two
   barycentric projections, (Q x - P y)_i / B. They come out of the last soft minimum for the price of two products.
 - No step of `fast` waits for the device when the caller knows a bound on the diameter.
@@ -42,7 +42,7 @@ def sinkhorn_divergence(
         y: the same shape.
         blur: square root of the entropic regularisation eps.
         mode: `fast` anneals as geomloss does by default; `accurate` converges to marginals within 1e-6; `pot` is POT's
-            solver on the CPU, without gradient through its iterations either.
+            solver, on the CPU and slow, with the same kind of gradient.
         diameter: bound on the distance of two points, where the caller knows one. It only sets how many steps are laid
             out on a CUDA device, which else is asked, and waited for, once; the value does not depend on it.
 

@@ -30,6 +30,20 @@ def anchored_rows(
     return student_similarity.gather(1, columns), teacher_similarity.gather(1, columns)
 
 
+def row_divergence(student_rows: torch.Tensor, teacher_rows: torch.Tensor, *, blur: float) -> torch.Tensor:
+    """Sinkhorn divergence between rows of similarities.
+
+    Args:
+        student_rows: (B, k) in [0, 2].
+        teacher_rows: (B, k) in [0, 2].
+        blur: square root of the entropic regularisation.
+
+    Returns:
+        () divergence.
+    """
+    return sinkhorn_divergence(student_rows, teacher_rows, blur=blur, diameter=2 * math.sqrt(student_rows.shape[1]))
+
+
 def structural_transport_loss(
     student: torch.Tensor, teacher: torch.Tensor, *, anchors: int = 30, blur: float = 0.1
 ) -> torch.Tensor:
@@ -50,7 +64,7 @@ def structural_transport_loss(
     if len(student) != len(teacher):
         raise ValueError(f"student has {len(student)} samples, teacher {len(teacher)}: they must be the same samples")
     rows = anchored_rows(similarity_matrix(student), similarity_matrix(teacher), anchors)
-    return sinkhorn_divergence(*rows, blur=blur, diameter=2 * math.sqrt(rows[0].shape[1]))
+    return row_divergence(*rows, blur=blur)
 
 
 def centroid_loss(student_similarity: torch.Tensor, teacher_similarity: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,7 @@ class AlignmentProblem(TabularProblem):
         """See TabularProblem."""
         embeddings, present = table.embeddings(rows, draw), table.presence(rows)
         truth = (table.targets[rows], {name: present[name] for name in self.network.teachers})
-        return Batch(inputs=(embeddings, embeddings, present), truth=truth, size=len(rows))
+        return Batch(inputs=(embeddings, present), truth=truth, size=len(rows))
 
     def loss(self, outputs: Aligned, truth: tuple[Targets, dict[str, Tensor]]) -> LossTerms:
         """See Problem."""
@@ -46,6 +46,7 @@ class AlignmentProblem(TabularProblem):
                 outputs.embeddings[name],
                 outputs.embeddings[JOINT],
                 self._settings.term,
+                task=self._task,
                 adapted_output=outputs.outputs[name],
                 joint_output=outputs.outputs[JOINT],
                 temperature=self._settings.temperature,

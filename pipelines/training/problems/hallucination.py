@@ -25,9 +25,7 @@ class PrivilegedTruth:
 class HallucinationProblem(TabularProblem):
     """Mean squared error over the privileged embeddings that are present; labels play no part."""
 
-    def __init__(
-        self, *, network: HallucinationNet, prevalent: tuple[str, ...], privileged: tuple[str, ...], **shared
-    ) -> None:
+    def __init__(self, *, network: HallucinationNet, prevalent: tuple[str, ...], **shared) -> None:
         super().__init__(**shared)
         self.network = network
         self._prevalent, self._privileged = prevalent, network.privileged
