@@ -23,7 +23,7 @@ import numpy as np
 from pipelines.media.alignment import crop_face
 from pipelines.media.detectors import Box, Detection, overlap
 from pipelines.media.faces import crop_faces
-from pipelines.media.video import read_frames, write_video
+from pipelines.media.video import probe, read_frames, write_video
 from pipelines.recipe import FaceSettings, SyntheticCorpus
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,11 +53,12 @@ def source_video(folder: Path) -> Path:
 
 
 def enlarged(source: Path, frames: int) -> Iterator[np.ndarray]:
-    """The source at BioVid's size, with the noise of a camera so that decoding costs what it does there."""
+    """The middle of the source (a hand hides the face before, the head tilts after) at BioVid's size, with noise."""
     random = np.random.default_rng(0)
+    first = max(0, (probe(source).frames or 0) - frames) // 2
     for frame in read_frames(source):
-        if frame.index == frames:
-            return
+        if not first <= frame.index < first + frames:
+            continue
         side = (frame.width - frame.height * 4 // 3) // 2
         image = cv2.resize(frame.rgb((side, 0, frame.width - side, frame.height)), (WIDTH, HEIGHT))
         noise = random.normal(0, 2, (HEIGHT, WIDTH, 1))
@@ -84,7 +85,7 @@ def naive(path: Path) -> list[Box | None]:
 
 
 def ours(path: Path) -> list[Box | None]:
-    """The crops that go into the cache."""
+    """The crops that go into the cache; the detector is made for each, a worker makes it once."""
     return [crop.box for crop in crop_faces(path, SETTINGS)]
 
 

@@ -2,17 +2,17 @@
 
 What generates what:
 
-    class (BL1 ... PA4) -> stimulus --+-> felt intensity, one course a clip: onset after 1 to 2 s, rise, plateau
-    subject's bias, noise of the clip -+        |
-                                                +-> EDA: skin conductance response 1.3 to 1.9 s after the onset
-                                                +-> ECG: heart rate rises
-                                                +-> EMG: energy of the trapezius (of the face, too, in Part B)
-                                                +-> shown intensity = felt x expressiveness of the subject, and in
-    smiles, talking, frowns, blinks -------------+  some clips nothing at all -> brows, eyes, nose, mouth of the face
+    class -> stimulus -> felt intensity -+-> EDA: a skin conductance response 1.3 to 1.9 s after the onset
+    (subject's bias, clip's noise)       +-> ECG: the heart beats faster
+                                         +-> EMG: energy of the trapezius
+                                         +-> shown intensity -> brows, eyes, nose, mouth (Part B: facial EMG)
+                                             (subject's expressiveness; in some clips nothing)
+    smiles, talking, frowns, blinks ----------------------------> the same features without pain
 
-So the biosignals say more about the class than the face does, about a quarter of the subjects show next to nothing, and
-what a student can see is less than what its teachers know. `synthetic_truth` draws subjects and courses,
-`synthetic_biosignals` the signals, `synthetic_head` and `synthetic_face` the pictures.
+The felt intensity is one course a clip: an onset after one to two seconds of 5.5, a rise, a plateau. About a
+quarter of the subjects show next to nothing, so what a student can see is less than what its teachers know.
+`synthetic_truth` draws subjects and courses, `synthetic_biosignals` the signals, `synthetic_head` and `synthetic_face`
+the pictures.
 
 - Every clip draws from streams derived from (seed, subject, class, number): the same bytes in any order and process.
 - A record beside the corpus says what it was rendered with. A rendering that was killed is finished by the next call,
@@ -160,7 +160,7 @@ def _check(settings: SyntheticCorpus) -> None:
         raise SettingsError(f"corpus.biosignals = {settings.biosignals!r}: only biosignals_raw is rendered; use that")
     if settings.width % 2:
         raise SettingsError(
-            f"corpus.width = {settings.width} is odd: H.264 needs an even one, e.g. {settings.width + 1}"
+            f"corpus.width = {settings.width} is odd: the video needs an even one, e.g. {settings.width + 1}"
         )
     if settings.seed < 0:
         raise SettingsError(f"corpus.seed = {settings.seed} is negative: use 0 or more")

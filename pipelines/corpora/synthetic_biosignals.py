@@ -24,7 +24,7 @@ COLUMNS = ("time", "gsr", "ecg", "emg_trapezius", "emg_corrugator", "emg_zygomat
 
 _ECG_SECONDS = 30
 _ECG_STREAM, _EDA_STREAM = 1, 2
-"""Second keys of a subject's streams, after its index; a clip's streams have three keys."""
+"""Second keys of a subject's streams, after its index; a clip's streams have four keys."""
 
 
 def simulate(

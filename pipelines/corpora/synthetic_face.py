@@ -32,12 +32,12 @@ _MIRROR = np.array([[[1.0, 1.0]], [[-1.0, 1.0]]])
 
 def height_of(width: int) -> int:
     """Height of the picture, three quarters of its width and even, as yuv420p needs."""
-    return max(round(width * 0.75 / 2) * 2, 2)
+    return round(width * 0.375) * 2
 
 
 def frame_times(seconds: float, rate: float) -> np.ndarray:
     """Times (T,) in seconds of the frames that begin within a clip: 138 in 5.5 s at 25 Hz."""
-    return np.arange(np.ceil(seconds * rate)) / rate
+    return np.arange(np.ceil(np.round(seconds * rate, 6))) / rate
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def draw_frames(
     features = _Features(portrait, actions)
     motion = _motion(rng, len(actions), rate)
     height = height_of(width)
-    pad = 32
-    noise = rng.normal(0.0, 1.6, (height + pad, width + pad, 1)).repeat(3, axis=2).astype(np.int8).astype(np.int16)
+    pad = 32  # the grain is drawn once, a little larger than the picture, and cut elsewhere for each frame
+    noise = np.rint(rng.normal(0.0, 1.4, (height + pad, width + pad, 1))).astype(np.int16).repeat(3, axis=2)
     offsets = rng.integers(0, pad, (len(actions), 2))
     gain = 1.0 + 0.03 * rng.normal() + 0.004 * rng.normal(size=len(actions))
     for frame in range(len(actions)):
@@ -128,8 +128,7 @@ class _Features:
     """Brows, eyes, nose and mouth of every frame as polygons, and the drawing of one frame."""
 
     def __init__(self, portrait: _Portrait, actions: np.ndarray) -> None:
-        self._portrait, self._actions = portrait, actions
-        self._look, self._scale = portrait.look, portrait.scale
+        self._portrait, self._look, self._scale = portrait, portrait.look, portrait.scale
         action = {name: actions[:, i, None] for i, name in enumerate(ACTIONS)}
         self._brows = self._fixed(_brows(self._look, action))
         upper, lower = _lids(self._look, action)

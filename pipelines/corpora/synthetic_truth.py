@@ -49,7 +49,7 @@ class Subject:
         return int(self.name.split("_")[2])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Course:
     """The truth of one clip.
 
@@ -92,9 +92,8 @@ class Course:
         elif self.distraction == "frown":
             actions[:, ACTIONS.index("brow")] += bump
             actions[:, ACTIONS.index("eyes")] += 0.4 * bump
-        actions[:, ACTIONS.index("blink")] = np.exp(-0.5 * ((times[:, None] - self.blinks[None]) / 0.055) ** 2).sum(
-            axis=1
-        )
+        since = times[:, None] - self.blinks
+        actions[:, ACTIONS.index("blink")] = np.exp(-0.5 * (since / 0.055) ** 2).sum(axis=1)
         return np.clip(actions, 0.0, 1.0)
 
     def _ramp(self, times: np.ndarray) -> np.ndarray:
@@ -159,6 +158,6 @@ def draw_course(rng: np.random.Generator, subject: Subject, class_name: str, sec
 
 
 def _name(rng: np.random.Generator) -> str:
-    """Month, day and hour of a session, sex, age: the shape of BioVid's names."""
+    """Month, day and hour of a recording, sex, age: the shape of BioVid's names."""
     month, day, hour = rng.integers(7, 13), rng.integers(1, 29), rng.integers(8, 21)
     return f"{month:02d}{day:02d}{hour:02d}_{rng.choice(['w', 'm'])}_{rng.integers(20, 66)}"

@@ -81,16 +81,17 @@ def validate_corpus(
         SettingsError, MtpkdError: the layout itself cannot be read, see `index_biovid`.
     """
     corpus = index_biovid(settings)
+    biosignals = biosignals or BiosignalSettings()
     files = {modality: FileCount() for modality in SOURCES}
     problems = list(corpus.missing)
     for failure in corpus.missing:
         if failure.modality in files:
             files[failure.modality].missing += 1
-    if progress:
+    if progress is not None:
         progress.reset(len(corpus.clips))
     for clip in corpus.clips:
-        problems += _look(clip, files, biosignals or BiosignalSettings())
-        if progress:
+        problems += _look(clip, files, biosignals)
+        if progress is not None:
             progress.update(1)
     labels = Counter(clip.label for clip in corpus.clips)
     return ValidationReport(

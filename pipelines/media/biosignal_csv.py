@@ -5,8 +5,8 @@ recorded and the run goes on. The rate is measured from the time column, never a
 depends on it.
 
 Rectangular files of plain numbers, the usual case, are parsed in one call of pydantic's JSON parser, which rounds
-exactly and is more than twice as fast as pandas (`benchmarks/biosignals.py`). Everything else (empty cells, text in
-columns nobody asked for, a word) takes the slow path cell by cell, which can name the line at fault.
+exactly, and in less time than pandas needs (`benchmarks/biosignals.py`). Everything else (empty cells, text in columns
+nobody asked for, a word) takes the slow path cell by cell, which can name the line at fault.
 """
 
 import math

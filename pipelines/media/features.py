@@ -158,8 +158,9 @@ def _ecg(samples: np.ndarray, rate: float, missing: np.ndarray) -> tuple[dict[st
     measured = {"r_peak_count": float(peaks.size)}
     intervals = np.diff(peaks) / rate
     gaps = np.concatenate(([0], np.cumsum(missing)))
-    whole = gaps[peaks[1:]] == gaps[peaks[:-1]]  # a gap may hide a beat
-    usable = whole & (intervals >= RR_LIMITS[0]) & (intervals <= RR_LIMITS[1])
+    # A gap may hide a beat, and after one the detector may take the T wave for it: the next interval goes as well.
+    touched = gaps[peaks[1:]] > gaps[np.concatenate(([0], peaks[:-2]))]
+    usable = ~touched & (intervals >= RR_LIMITS[0]) & (intervals <= RR_LIMITS[1])
     if usable.sum() < 2:
         return measured, f"{usable.sum()} usable interval(s) between {peaks.size} R peaks, at least 2 are needed"
     rr = intervals[usable]

@@ -4,7 +4,7 @@ Decisions:
 
 - Four generators, each holding a few frames and never the video: `observe` looks, `bridge` closes gaps, `confirm` drops
   what was too short to be a face, `smooth` takes out the detector's jitter. Together they look ahead about 0.8 s.
-- The detector runs on every fifth frame. Where two of these agree, the frames between are interpolated; where they do
+- The detector runs on every sixth frame. Where two of these agree, the frames between are interpolated; where they do
   not, the middle one is searched, then the halves: motion, entrance and exit are found to the frame at the price of two
   or three more searches.
 - The largest face begins; after half a second it is the subject and stays it. Lost, it is sought where it was for a
@@ -27,8 +27,8 @@ from pipelines.media.frame import VideoFrame
 
 Sighting = tuple[VideoFrame, Detection | None]
 
-KEY_FRAMES, KEY_SECONDS = 5, 0.2
-"""The detector runs once in so many frames, or seconds where the rate is low."""
+KEY_FRAMES, KEY_SECONDS = 6, 0.24
+"""The detector runs once in so many frames, or seconds where the rate is low: at 25 a second, 0.2 s lie between."""
 STEADY = 0.75
 """Overlap of two sightings from which the frames between them are interpolated."""
 SAME_PLACE = 0.3
@@ -211,9 +211,11 @@ def _averaged(past: deque[Sighting], ahead: deque[Sighting]) -> Sighting:
     if face is None:
         past.clear()
         return sighting
+    if past and not _same_face(past[-1][1], face):
+        past.clear()
     future = []
     for other in ahead:
-        if other[1] is None:
+        if other[1] is None or not _same_face(face, other[1]):
             break
         future.append(other)
     run = [*past, sighting, *future]
@@ -247,6 +249,6 @@ def _colours(frame: VideoFrame, box: Box) -> np.ndarray:
     if region is None:
         raise ValueError(f"box {box} lies beside a frame of {frame.width}x{frame.height}")
     patch = cv2.resize(frame.rgb(region), (48, 48), interpolation=cv2.INTER_AREA)
-    ycrcb = cv2.cvtColor(patch, cv2.COLOR_RGB2YCrCb)
+    ycrcb = np.clip(cv2.cvtColor(patch, cv2.COLOR_RGB2YCrCb), (0, 96, 80), (255, 191, 175)).astype(np.uint8)
     histogram = cv2.calcHist([ycrcb], [0, 1, 2], None, [4, 16, 16], [0, 256, 96, 192, 80, 176])
     return histogram / max(float(histogram.sum()), 1.0)

@@ -34,8 +34,7 @@ def alignment_term(
         joint: (B, D) z_J.
         kind: `cosine`, `mse`, `kl` or `mmd`.
         task: what is predicted.
-        adapted_output: (B, C) logits of the adapter's head, for `kl`.
-        joint_output: (B, C) logits of the joint head, for `kl`.
+        adapted_output, joint_output: (B, C) logits of the two heads, for `kl`.
         temperature: softening of the logits, for `kl`.
         present: (B,) bool, samples that have the modality; None counts all.
 
@@ -49,20 +48,28 @@ def alignment_term(
     if kind not in get_args(Kind):
         raise SettingsError(f"alignment.term = {kind!r}: expected one of {', '.join(get_args(Kind))}")
     if kind == "kl":
-        if task.kind != "classes":
-            raise SettingsError("alignment.term = 'kl' compares class probabilities: use cosine, mse or mmd here")
-        if adapted_output is None or joint_output is None:
-            raise ValueError("alignment by kl needs the outputs of both heads")
-        adapted, joint = adapted_output, joint_output
+        adapted, joint = _logits(task, adapted_output, joint_output)
     if present is not None:
         adapted, joint = adapted[present], joint[present]
     if len(adapted) == 0:
         return adapted.sum()
-    if kind == "cosine":
-        return 1 - functional.cosine_similarity(adapted, joint).mean()
-    if kind == "mse":
-        return functional.mse_loss(adapted, joint)
-    return _softened_divergence(adapted, joint, temperature) if kind == "kl" else _discrepancy(adapted, joint)
+    if kind == "kl":
+        return _softened_divergence(adapted, joint, temperature)
+    return _DISTANCES[kind](adapted, joint)
+
+
+def _logits(
+    task: Task, adapted_output: torch.Tensor | None, joint_output: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    if task.kind != "classes":
+        raise SettingsError("alignment.term = 'kl' compares class probabilities: use cosine, mse or mmd here")
+    if adapted_output is None or joint_output is None:
+        raise ValueError("alignment by kl needs the outputs of both heads")
+    return adapted_output, joint_output
+
+
+def _angle(adapted: torch.Tensor, joint: torch.Tensor) -> torch.Tensor:
+    return 1 - functional.cosine_similarity(adapted, joint).mean()
 
 
 def _softened_divergence(adapted: torch.Tensor, joint: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -89,3 +96,6 @@ def _discrepancy(adapted: torch.Tensor, joint: torch.Tensor) -> torch.Tensor:
         kernel = torch.stack([torch.exp(-distances / (2 * width * median)) for width in _WIDTHS]).mean(0)
         own = kernel[:size, :size].mean() + kernel[size:, size:].mean()
         return own - 2 * kernel[:size, size:].mean()
+
+
+_DISTANCES = {"cosine": _angle, "mse": functional.mse_loss, "mmd": _discrepancy}

@@ -10,7 +10,7 @@ Clouds = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 
 
 def rows(size: int, anchors: int, structure: float, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """A student's and a teacher's anchored rows, (size, anchors) each; the larger `structure`, the clearer classes are."""
+    """A student's and a teacher's anchored rows, (size, anchors) each; with more `structure`, classes are clearer."""
     generator = torch.Generator().manual_seed(seed)
     label = torch.randint(0, 2, (size,), generator=generator)
     centres, factors = torch.randn(2, 64, generator=generator), torch.randn(4, 64, generator=generator)

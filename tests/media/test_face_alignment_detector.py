@@ -1,0 +1,228 @@
+"""The learned detector: its path from landmarks to crops with networks made up, its weights with addresses made up."""
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipelines.errors import MtpkdError
+from pipelines.media import face_alignment_detector
+from pipelines.media.alignment import ARCFACE_TEMPLATE, crop_face
+from pipelines.media.face_alignment_detector import LANDMARKS, FaceAlignmentDetector, ensure_weights
+
+RED = np.array([255, 0, 0])
+
+
+class RedEyed:
+    """Takes the red dots of a picture for a face's five points."""
+
+    def __init__(self, score: float = 0.9) -> None:
+        self.score, self.sizes = score, []
+
+    def boxes(self, image):
+        self.sizes.append(image.shape)
+        y, x = np.nonzero(np.abs(image.astype(int) - RED).max(2) < 110)
+        return np.array([[x.min(), y.min(), x.max() + 1, y.max() + 1, self.score]]) if x.size else np.zeros((0, 5))
+
+    def landmarks(self, image, box):
+        _, _, _, centres = cv2.connectedComponentsWithStats((np.abs(image.astype(int) - RED).max(2) < 110).astype("u1"))
+        upper, lower = np.split(centres[1:][np.argsort(centres[1:, 1])], [3])
+        eyes, nose = sorted(upper[:2].tolist()), upper[2]
+        points = np.zeros((68, 2))
+        for (first, last), point in zip(LANDMARKS, [*eyes, nose, *sorted(lower.tolist())], strict=True):
+            points[first:last] = point
+        return points
+
+
+@pytest.fixture
+def dotted(as_frame):
+    """A frame of 1280x960 whose dots lie at the template's points, five times enlarged, and these points."""
+    points = 5 * ARCFACE_TEMPLATE + [400, 150]
+    image = np.full((960, 1280, 3), 60, np.uint8)
+    for x, y in points.tolist():
+        cv2.circle(image, (round(x), round(y)), 14, RED.tolist(), -1)
+    return as_frame(image), points
+
+
+def test_landmarks_are_read_at_full_resolution_and_align_the_crop(dotted):
+    frame, points = dotted
+    networks = RedEyed()
+    (face,) = FaceAlignmentDetector(networks).detect(frame)
+    assert max(networks.sizes[0]) == 320
+    np.testing.assert_allclose(face.landmarks, points + 0.5, atol=1.0)
+    crop = crop_face(frame, face, 112, 0.2)
+    for x, y in np.round(ARCFACE_TEMPLATE).astype(int):
+        assert np.abs(crop[y, x].astype(int) - RED).max() < 30
+
+
+def test_near_a_box_only_what_is_around_it_is_searched(dotted):
+    frame, _ = dotted
+    detector = FaceAlignmentDetector(RedEyed())
+    (face,) = detector.detect(frame)
+    (again,) = detector.detect(frame, near=tuple(value + 20 for value in face.box))
+    np.testing.assert_allclose(again.box, face.box, atol=4)
+    assert detector.detect(frame, near=(10.0, 700.0, 210.0, 900.0)) == []
+    assert detector.detect(frame, near=(5000.0, 0.0, 5100.0, 100.0)) == []
+    x0, y0, x1, y1 = face.box
+    assert detector.detect(frame, near=(x0 - 150, y0 - 150, x1 + 150, y1 + 150)) == []
+
+
+def test_doubtful_faces_are_kept_but_begin_nothing(dotted):
+    frame, _ = dotted
+    (sure,) = FaceAlignmentDetector(RedEyed()).detect(frame)
+    doubtful = FaceAlignmentDetector(RedEyed(score=0.6))
+    assert doubtful.detect(frame) == []
+    assert len(doubtful.detect(frame, near=sure.box)) == 1
+
+
+def test_no_face_is_no_detection(as_frame):
+    assert FaceAlignmentDetector(RedEyed()).detect(as_frame(np.zeros((240, 320, 3), np.uint8))) == []
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch) -> Path:
+    """An empty torch hub; returns the folder in which weights are looked for."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("http_proxy", raising=False)
+    return tmp_path / "home" / "hub" / "checkpoints"
+
+
+@pytest.fixture
+def server(hub):
+    """Serves `content` at every path, or says nothing while it is None; yields (address, the handler's class)."""
+
+    class Handler(BaseHTTPRequestHandler):
+        content: bytes | None = b""
+        requests = 0
+
+        def do_GET(self):
+            type(self).requests += 1
+            if self.content is None:
+                time.sleep(2)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(self.content)))
+            self.end_headers()
+            self.wfile.write(self.content)
+
+        def log_message(self, *_):
+            pass
+
+    service = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    service.daemon_threads = True
+    threading.Thread(target=service.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{service.server_port}", Handler
+    service.shutdown()
+    service.server_close()
+
+
+def named(content: bytes) -> str:
+    return f"net-{hashlib.sha256(content).hexdigest()[:10]}.pth"
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_unreachable_weights_are_an_error_that_says_what_to_do(hub):
+    address = f"http://127.0.0.1:{closed_port()}"
+    start = time.monotonic()
+    with pytest.raises(MtpkdError) as caught:
+        ensure_weights((f"{address}/s3fd-619a316812.pth", f"{address}/2DFAN4-11f355bf06.pth.tar"))
+    assert time.monotonic() - start < 5
+    for words in (str(hub), "s3fd-619a316812.pth", "2DFAN4-11f355bf06.pth.tar", address, "--detector haar"):
+        assert words in str(caught.value)
+    assert not list(hub.iterdir())
+
+
+def test_a_silent_server_is_given_up(server, monkeypatch):
+    address, handler = server
+    handler.content = None
+    monkeypatch.setattr(face_alignment_detector, "DOWNLOAD_TIMEOUT_S", 0.2)
+    start = time.monotonic()
+    with pytest.raises(MtpkdError, match="timed out"):
+        ensure_weights((f"{address}/net-0123456789.pth",))
+    assert time.monotonic() - start < 1.5
+    assert socket.getdefaulttimeout() is None
+
+
+def test_weights_are_fetched_once(server, hub):
+    address, handler = server
+    handler.content = b"weights"
+    for _ in range(2):
+        (file,) = ensure_weights((f"{address}/{named(b'weights')}",))
+        assert file == hub / named(b"weights")
+        assert file.read_bytes() == b"weights"
+    assert handler.requests == 1
+
+
+def test_a_wrong_download_is_not_kept(server, hub):
+    address, handler = server
+    handler.content = b"<html>please log in</html>"
+    with pytest.raises(MtpkdError, match="invalid hash"):
+        ensure_weights((f"{address}/{named(b'weights')}",))
+    assert not list(hub.iterdir())
+
+
+def test_a_damaged_file_is_named(server, hub):
+    address, handler = server
+    hub.mkdir(parents=True)
+    (hub / named(b"weights")).write_bytes(b"weight")
+    with pytest.raises(MtpkdError, match=f"{hub}/net-.*damaged.*delete"):
+        ensure_weights((f"{address}/{named(b'weights')}",))
+    assert handler.requests == 0
+
+
+PACKAGE = """
+import hashlib, os, sys
+import cv2, numpy as np, torch, face_alignment.api
+from face_alignment.detection.sfd import sfd_detector
+from face_alignment.detection.sfd.net_s3fd import s3fd
+from face_alignment.models import FAN
+
+def put(name, net):
+    torch.save(net.state_dict(), "net")
+    file = f"{name}-{hashlib.sha256(open('net', 'rb').read()).hexdigest()[:10]}.pth"
+    folder = os.path.join(torch.hub.get_dir(), "checkpoints")
+    os.makedirs(folder, exist_ok=True)
+    os.replace("net", os.path.join(folder, file))
+    return "http://127.0.0.1:9/" + file
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+sfd_detector.models_urls["s3fd"] = put("s3fd", s3fd())
+face_alignment.api.models_urls["2DFAN-4"] = put("fan", FAN(4))
+def refuse(*_, **__): raise AssertionError("a download was tried")
+torch.hub.download_url_to_file = face_alignment.utils.download_url_to_file = refuse
+from pipelines.media.detectors import make_detector
+from pipelines.recipe import FaceSettings
+networks = make_detector(FaceSettings(detector="face-alignment"))._networks
+image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+boxes = networks.boxes(image)
+assert boxes.ndim == 2 and boxes.shape[1] == 5, boxes.shape
+assert networks.boxes(np.zeros((64, 64, 3), np.uint8)).shape[1] == 5
+points = networks.landmarks(image, (10.0, 10.0, 50.0, 50.0))
+assert points.shape == (68, 2) and np.isfinite(points).all()
+print("done")
+"""
+
+
+def test_the_real_package_runs_on_weights_that_are_there(tmp_path):
+    """Untrained networks of the published shape, in a process of its own; numba would compile for ten seconds."""
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"TORCH_HOME": str(tmp_path), "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(root)}
+    run = subprocess.run(
+        [sys.executable, "-c", PACKAGE], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.stdout.endswith("done\n"), run.stderr[-2000:]
