@@ -24,9 +24,7 @@ WorkersOption = Annotated[
 DependenciesOption = Annotated[
     bool, typer.Option("--with-dependencies", help="First run the stages before this one, where they are stale.")
 ]
-MetricOption = Annotated[
-    str | None, typer.Option("--metric", help="accuracy, auc, macro-f1, ccc, ...")
-]
+MetricOption = Annotated[str | None, typer.Option("--metric", help="accuracy, auc, macro-f1, ccc, ...")]
 
 
 def speak() -> None:

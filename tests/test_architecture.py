@@ -1,6 +1,7 @@
 """The shape of the project: imports run one way, command modules are light, files and functions stay readable."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -81,7 +82,14 @@ def test_the_command_line_has_no_numerics():
         assert not foreign, f"{path.name} imports {foreign}"
 
 
-@pytest.mark.parametrize("forbidden", ["torchvision", "torchaudio", "torchmetrics", "pickle"])
+def test_pickle_is_known_only_by_the_error_that_refuses_it():
+    uses = {f"pickle.{m.group(1)}" for path in SOURCES for m in re.finditer(r"\bpickle\.(\w+)", path.read_text())}
+    assert uses == {"pickle.UnpicklingError"}
+    loads = [m for path in SOURCES for m in re.findall(r"torch\.load\([^)]*\)", path.read_text())]
+    assert all("weights_only=True" in call for call in loads)
+
+
+@pytest.mark.parametrize("forbidden", ["torchvision", "torchaudio", "torchmetrics"])
 def test_nothing_imports_what_may_not_be_imported(forbidden):
     users = [p.name for p in SOURCES if any(m.split(".")[0] == forbidden for m in imported(ast.parse(p.read_text())))]
     assert not users

@@ -26,6 +26,7 @@ class MtPkdot(Objective):
     reference = "Aslam et al., arXiv 2408.09035"
 
     def loss(self, student: StudentPrediction, batch: DistillationBatch) -> LossTerms:
+        """See Objective."""
         if batch.teachers is None:
             raise ValueError(f"{self.name} needs teachers, and the batch has none")
         settings = self.settings

@@ -14,5 +14,6 @@ class NoDistillation(Objective):
     reference = "-"
 
     def loss(self, student: StudentPrediction, batch: DistillationBatch) -> LossTerms:
+        """See Objective."""
         task = task_loss(student.output, batch.target, batch.labelled, self.task)
         return LossTerms(total=task, parts={"task": task.detach()})

@@ -38,9 +38,9 @@ class SyntheticCorpus(BioVidCorpus):
     """Clips of each class and subject."""
     seconds: Annotated[float, Field(ge=1.0, le=60.0)] = 5.5
     """Length of a clip."""
-    width: Annotated[int, Field(ge=96, le=1920)] = 320
+    width: Annotated[int, Field(ge=96, le=1920, multiple_of=4)] = 320
     """Width of the video in pixels; the height is three quarters of it."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the rendering; independent of the seeds of training."""
 
 

@@ -16,7 +16,7 @@ class EncoderSettings(Settings):
     weights: Path | None = None
     """Published weights with torchvision's keys (safetensors or a torch file of tensors); None starts from noise."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
-    """Dropout on the embedding, before the head."""
+    """Dropout on the embedding before the head, and inside the small encoders."""
 
     @property
     def sees_frames(self) -> bool:

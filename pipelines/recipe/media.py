@@ -52,6 +52,16 @@ class BiosignalSettings(Settings):
     normalisation: Literal["training", "per-subject"] = "training"
     """`training`: statistics of training subjects; `per-subject`: of each subject's own clips (transductive)."""
 
+    @model_validator(mode="after")
+    def _bands(self) -> "BiosignalSettings":
+        for name in BIOSIGNALS:
+            low, high = band = getattr(self, f"{name}_band")
+            if any(edge is not None and edge <= 0 for edge in band):
+                raise ValueError(f"biosignals.{name}_band = {band}: cut-offs are positive, or null for none")
+            if low is not None and high is not None and low >= high:
+                raise ValueError(f"biosignals.{name}_band = {band}: the high-pass must lie below the low-pass")
+        return self
+
 
 class WindowSettings(Settings):
     """What a model sees of a clip's frames."""

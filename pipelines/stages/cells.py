@@ -57,6 +57,11 @@ class Cell:
             )
         return rows
 
+    @property
+    def full(self) -> Fit:
+        """The fit on all training groups."""
+        return make_fits(self.split, 0)[0]
+
     def fits(self) -> list[Fit]:
         """The full fit and the parts of the cross-fitting."""
         return make_fits(self.split, self.recipe.teachers.cross_fit)

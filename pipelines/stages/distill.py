@@ -18,11 +18,12 @@ from pipelines.models.student import StudentNetwork
 from pipelines.objectives import METHODS, make_objective
 from pipelines.objectives.task_loss import per_sample_loss
 from pipelines.recipe import JOINT, Recipe
+from pipelines.recipe.loading import plain
 from pipelines.stages.align import read_losses
 from pipelines.stages.cells import Cell, digest_rows, load_cells
 from pipelines.stages.execution import Artifact, Job, default_workers, run_units
 from pipelines.stages.fitting import problem_tables, provenance_of, train
-from pipelines.training.checkpoints import load_checkpoint
+from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.loop import Problem
 from pipelines.training.problems.distillation import DistillationProblem, Teachers
 from pipelines.training.tables import EmbeddingTable
@@ -73,8 +74,8 @@ def artifacts_of(unit: StudentUnit) -> list[Artifact]:
     if objective.stands_in == "hallucination":
         inputs["hallucination net"] = cell.hallucination
     if objective.needs_teachers:
-        keys |= cell.learning_keys("distillation")
-        keys["distillation"].pop("methods")
+        settings = plain(cell.recipe.distillation)
+        keys["distillation"] = {name: value for name, value in settings.items() if name != "methods"}
         inputs["aligned embeddings"] = cell.aligned(full)
         inputs |= {f"out-of-fold losses {fit.name}": cell.out_of_fold(fit) for fit in crossed}
     return [
@@ -100,34 +101,7 @@ def make_student(recipe: Recipe, method: str, num_outputs: int) -> StudentNetwor
 
 def _train_student(unit: StudentUnit, job: Job) -> dict[str, Any]:
     cell, recipe = unit.cell, unit.cell.recipe
-    full = cell.fits()[0]
-    encoders = {name: load_checkpoint(cell.teacher(full, name)) for name in recipe.prevalent}
-
-    def build(fabric: Fabric) -> DistillationProblem:
-        network = make_student(recipe, unit.method, cell.task.num_outputs)
-        network.warm_start(encoders[recipe.prevalent[0]].part("head"))
-        if network.hallucination is not None:
-            network.load_hallucination(load_checkpoint(cell.hallucination).state)
-        shared = problem_tables(cell, full, recipe.prevalent, recipe.prevalent, fabric)
-        objective = make_objective(unit.method, cell.task, recipe.distillation)
-        if objective.needs_teachers:
-            shared["inherited"] += provenance_of("alignment", load_checkpoint(cell.adapters(full)))
-        return DistillationProblem(
-            network=network,
-            objective=objective,
-            teachers=_teachers(cell, shared["train"], fabric) if objective.needs_teachers else None,
-            task=cell.task,
-            **shared,
-            name="student",
-            batch_size=recipe.training.distillation.batch_size,
-        )
-
-    def state(problem: Problem) -> dict[str, Tensor]:
-        tensors = {f"student.{name}": tensor for name, tensor in problem.network.state_dict().items()}
-        for name, encoder in encoders.items():
-            tensors |= {f"encoders.{name}.{key}": tensor for key, tensor in encoder.state.items()}
-        return tensors
-
+    encoders = {name: load_checkpoint(cell.teacher(cell.full, name)) for name in recipe.prevalent}
     schema = {
         "method": unit.method,
         "prevalent": list(recipe.prevalent),
@@ -138,11 +112,39 @@ def _train_student(unit: StudentUnit, job: Job) -> dict[str, Any]:
         job,
         # Students of all methods start from the same weights and see the same batches.
         name="student",
-        build=build,
+        build=partial(_build_problem, unit, encoders),
         settings=recipe.training.distillation,
         schema=lambda problem: schema,
-        state=state,
+        state=partial(_complete_state, encoders),
     )
+
+
+def _build_problem(unit: StudentUnit, encoders: dict[str, Checkpoint], fabric: Fabric) -> DistillationProblem:
+    cell, recipe = unit.cell, unit.cell.recipe
+    network = make_student(recipe, unit.method, cell.task.num_outputs)
+    network.warm_start(encoders[recipe.prevalent[0]].part("head"))
+    if network.hallucination is not None:
+        network.load_hallucination(load_checkpoint(cell.hallucination).state)
+    shared = problem_tables(cell, cell.full, recipe.prevalent, recipe.prevalent, fabric)
+    objective = make_objective(unit.method, cell.task, recipe.distillation)
+    if objective.needs_teachers:
+        shared["inherited"] += provenance_of("alignment", load_checkpoint(cell.adapters(cell.full)))
+    return DistillationProblem(
+        network=network,
+        objective=objective,
+        teachers=_teachers(cell, shared["train"], fabric) if objective.needs_teachers else None,
+        task=cell.task,
+        **shared,
+        name="student",
+        batch_size=recipe.training.distillation.batch_size,
+    )
+
+
+def _complete_state(encoders: dict[str, Checkpoint], problem: Problem) -> dict[str, Tensor]:
+    tensors = {f"student.{name}": tensor for name, tensor in problem.network.state_dict().items()}
+    for name, encoder in encoders.items():
+        tensors |= {f"encoders.{name}.{key}": tensor for key, tensor in encoder.state.items()}
+    return tensors
 
 
 def _teachers(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> Teachers:

@@ -123,7 +123,7 @@ def _predictions_artifact(unit: EvaluationUnit, method: str, memory: _Memory) ->
 def _checkpoints(cell: Cell, method: str) -> list[Path]:
     if not method.startswith(TEACHER):
         return [cell.workspace.student(cell.split.fold, cell.split.seed, method)]
-    full = cell.fits()[0]
+    full = cell.full
     name = method.removeprefix(TEACHER)
     subset = cell.recipe.teacher_subsets[name]
     encoders = [cell.teacher(full, modality) for modality in subset]

@@ -77,5 +77,5 @@ def test_cross_fitting_off_leaves_the_full_fit():
 def test_cross_fitting_with_too_few_subjects_is_refused():
     split = make_splits(GROUPS[:5], ProtocolSettings(folds=5))[0]
     assert len(split.train) == 3
-    with pytest.raises(SettingsError, match=r"teachers\.cross_fit = 3 needs at least 4 training subjects, fold 0 has 3"):
+    with pytest.raises(SettingsError, match=r"cross_fit = 3 needs at least 4 training subjects, fold 0 has 3"):
         make_fits(split, 3)

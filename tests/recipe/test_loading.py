@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import yaml
 
@@ -25,7 +27,7 @@ def test_rendering_and_reading_is_the_identity():
 
 def test_every_line_of_a_setting_follows_a_comment():
     lines = render_recipe(load_recipe("demo")).splitlines()
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in itertools.pairwise(lines):
         is_setting = ":" in line and not line.lstrip().startswith("#")
         is_modality = line.strip() in ("faces:", "eda:", "ecg:", "emg:") and line.startswith("  ")
         assert not is_setting or is_modality or above.lstrip().startswith("# "), line
@@ -43,7 +45,10 @@ def test_overrides_are_yaml_values():
         ("faces.size=3", "faces.size = 3: Input should be greater than or equal to 32"),
         ("corpus.part=C", "corpus.part = 'C'"),
         ("corpus.name=nowhere", "nowhere"),
-        ("windows.stop=1", "windows.stop = 1.0 must be greater than windows.start = 2.0"),
+        ("windows.start=9", "windows.stop = 5.5 must be greater than windows.start = 9.0"),
+        ("biosignals.ecg_band=[9, 3]", "biosignals.ecg_band = (9.0, 3.0): the high-pass must lie below the low-pass"),
+        ("biosignals.eda_band=[null, 0]", "biosignals.eda_band = (None, 0.0): cut-offs are positive"),
+        ("corpus.width=321", "corpus.width = 321"),
         ("model.width=10", "model.width = 10 must be a multiple of model.heads = 4"),
         ("teachers.cross_fit=1", "teachers.cross_fit = 1 leaves no subject"),
         ("encoders.eda.architecture=r3d-18", "does not fit eda"),

@@ -70,8 +70,9 @@ def test_results_hold_every_method_fold_and_metric(finished):
 
 
 def test_results_can_be_computed_again_from_the_predictions(finished):
-    rows = [path for path in (finished.root / "predictions").glob("none.*.csv")]
-    right = [row["target"] == str(int(float(row["score_PA4"]) > 0.5)) for p in rows for row in csv.DictReader(p.open())]
+    files = (finished.root / "predictions").glob("none.*.csv")
+    rows = [row for path in files for row in csv.DictReader(path.open())]
+    right = [row["target"] == str(int(float(row["score_PA4"]) > 0.5)) for row in rows]
     results = json.loads(finished.results(".json").read_text())
     (value,) = [row["value"] for row in results["metrics"]["accuracy"] if row["method"] == "none"]
     assert value == pytest.approx(np.mean(right))
@@ -118,7 +119,7 @@ def test_no_stage_before_evaluate_reads_test_clips(finished, crossed_recipe, tmp
     for group in cell.split.test:
         for kind in ("faces", "biosignals"):
             workspace.shard(kind, group).unlink()
-    unit_of = FitUnit(load_cells(crossed_recipe, workspace)[0], cell.fits()[0])
+    unit_of = FitUnit(load_cells(crossed_recipe, workspace)[0], cell.full)
     run_units("train", [unit_of], train_teachers.artifacts_of, workers=1, root=workspace.root)
     name = "fold-0/seed-0/teachers/joint.safetensors"
     assert (workspace.root / name).read_bytes() == (finished.root / name).read_bytes()
@@ -133,7 +134,7 @@ def test_changing_a_setting_makes_again_what_it_shapes_and_nothing_else(copy, cr
 
 
 def test_a_student_evaluated_on_its_own_training_subjects_is_refused(copy, crossed_recipe):
-    recipe = override_recipe(crossed_recipe, **{"protocol.validation_share": 0.6, "protocol.folds": 2})
+    recipe = override_recipe(crossed_recipe, **{"protocol.folds": 2})
     with pytest.raises(LeakageError, match=r"on test subjects"):
         evaluate.run(recipe, copy, workers=1)
 
@@ -180,7 +181,7 @@ def test_the_student_starts_as_the_visual_teacher_and_records_who_it_was_trained
     assert student.schema["provenance"] == {
         "weights": list(cell.split.train), "selection": list(cell.split.validation),
     }  # fmt: skip
-    teacher = load_checkpoint(cell.teacher(cell.fits()[0], "faces"))
+    teacher = load_checkpoint(cell.teacher(cell.full, "faces"))
     assert all(np.array_equal(student.part("encoders.faces")[name], teacher.state[name]) for name in teacher.state)
     assert JOINT in crossed_recipe.teacher_subsets
 

@@ -61,7 +61,7 @@ def context(tmp_path, **changes):
 
 
 def settings(**changes):
-    return OptimisationSettings(**{"epochs": 12, "patience": 12, "batch_size": 16, "learning_rate": 0.01, **changes})
+    return OptimisationSettings(**{"epochs": 12, "patience": 12, "batch_size": 16, "learning_rate": 0.05, **changes})
 
 
 def weights(problem):

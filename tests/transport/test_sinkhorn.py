@@ -55,7 +55,7 @@ def test_fast_repeats_geomloss(make_rows, structure, anchors):
     (their_gradient,) = torch.autograd.grad(theirs, theirs_x)
     ours, gradient = value_and_gradient(x, y)
     assert float(ours) == pytest.approx(float(theirs.detach()), rel=1e-5, abs=1e-5)
-    assert (gradient - their_gradient).norm() < 1e-4 * their_gradient.norm()
+    assert (gradient - their_gradient).norm() < 5e-4 * their_gradient.norm()
 
 
 @pytest.mark.parametrize("structure", [0.0, 0.5])

@@ -25,6 +25,8 @@ class AlignmentProblem(TabularProblem):
     loss of that clip.
     """
 
+    network: Aligner
+
     def __init__(self, *, network: Aligner, settings: AlignmentSettings, task: Task, **shared) -> None:
         super().__init__(**shared)
         self.network = network

@@ -25,6 +25,8 @@ class PrivilegedTruth:
 class HallucinationProblem(TabularProblem):
     """Mean squared error over the privileged embeddings that are present; labels play no part."""
 
+    network: HallucinationNet
+
     def __init__(self, *, network: HallucinationNet, prevalent: tuple[str, ...], **shared) -> None:
         super().__init__(**shared)
         self.network = network
