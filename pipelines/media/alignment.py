@@ -26,9 +26,12 @@ ARCFACE_TEMPLATE = np.array(
 OVERSAMPLING = 1.5
 """Least size of the area-averaged picture relative to the crop."""
 
+SMALLEST_SCALE = 1e-3
+"""Landmarks whose best fit shrinks the frame further have nothing of a face's shape."""
+
 
 def crop_face(frame: VideoFrame, face: Detection, size: int, margin: float) -> np.ndarray | None:
-    """The face as (size, size, 3) uint8 RGB; None where its square lies beside the frame.
+    """The face as (size, size, 3) uint8 RGB; None where its square lies beside the frame, or its landmarks fit no face.
 
     Args:
         frame: the frame that the face was found in.
@@ -63,9 +66,12 @@ def similarity_transform(points: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _warped(frame: VideoFrame, transform: np.ndarray, size: int) -> np.ndarray | None:
+    scale = float(np.sqrt(np.linalg.det(transform[:, :2])))
+    if scale < SMALLEST_SCALE:
+        return None
     inverse = cv2.invertAffineTransform(transform)
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ inverse[:, :2].T + inverse[:, 2]
-    shrink = max(1, int(1 / (OVERSAMPLING * np.sqrt(np.linalg.det(transform[:, :2])))))
+    shrink = max(1, int(1 / (OVERSAMPLING * scale)))
     region = _shrinkable(corners.min(0) - 1, corners.max(0) + 1, shrink, frame)
     if region is None:
         return None
@@ -86,4 +92,9 @@ def _shrinkable(low: np.ndarray, high: np.ndarray, shrink: int, frame: VideoFram
     block = 2 * shrink
     left, top = np.floor(low / block) * block
     right, bottom = np.ceil(high / block) * block
-    return clipped((left, top, right, bottom), frame)
+    region = clipped((left, top, right, bottom), frame)
+    if region is None or shrink == 1:
+        return region
+    # A block that the frame's border cuts is left out: fractional shrinking would take twice as long.
+    width, height = (region[2] - region[0]) // block * block, (region[3] - region[1]) // block * block
+    return (region[0], region[1], region[0] + width, region[1] + height) if width and height else region

@@ -5,9 +5,9 @@ Decisions:
 - One question: `detect(frame, near)`. Without `near` the whole frame is searched, and only faces sure enough to begin a
   track are returned; with the box of a face just seen, a little around it, and a weak answer will do. The two
   thresholds are the detector's own affair, because only it knows what its scores mean.
-- `haar` works on luma shrunk by a whole number, which area averaging does five times faster than by a fraction: whole
+- `haar` works on luma shrunk by a whole number, which area averaging does four times faster than by a fraction: whole
   frames to about 320 pixels, regions so that the expected face keeps 56. Up to 48 pixels OpenCV's search moves in
-  steps of two pixels, and agreement with full-size detection falls from .96 to .85.
+  steps of two pixels, and agreement with full-size detection falls from .96 to .81-.86.
 - A detector is named by the recipe and never replaced by another: crops of two detectors are not comparable.
 """
 
@@ -56,8 +56,8 @@ class Detector(Protocol):
 class HaarDetector:
     """OpenCV's bundled frontal cascade (Viola and Jones 2001, doi:10.1109/CVPR.2001.990517); one instance a thread."""
 
-    begin_step, keep_step = 1.1, 1.07
-    """Ratio between successive sizes that are searched: anywhere, and near a face just seen, where precision counts."""
+    scale_step = 1.1
+    """Ratio between successive sizes that are searched."""
     smallest = 24
     """Least face in pixels of the reduced frame: the cascade's own window."""
     face_side = 56
@@ -80,22 +80,22 @@ class HaarDetector:
         if near is None:
             region = (0, 0, frame.width, frame.height)
             shrink = max(1, round(max(frame.width, frame.height) / SEARCH_SIDE))
-            return self._search(frame, region, shrink, (self.begin_step, self.begin), (self.smallest, 0))
+            return self._search(frame, region, shrink, self.begin, (self.smallest, 0))
         side = max(near[2] - near[0], near[3] - near[1])
         region = clipped(grown(near, self.around * side), frame)
         if region is None:
             return []
         shrink = max(1, int(side / self.face_side))
         smallest, largest = (int(side / shrink * factor) for factor in self.size_range)
-        return self._search(frame, region, shrink, (self.keep_step, self.keep), (smallest, largest))
+        return self._search(frame, region, shrink, self.keep, (smallest, largest))
 
     def _search(
-        self, frame: VideoFrame, region: Region, shrink: int, scan: tuple[float, int], sizes: tuple[int, int]
+        self, frame: VideoFrame, region: Region, shrink: int, neighbours: int, sizes: tuple[int, int]
     ) -> list[Detection]:
         x0, y0, x1, y1 = region
         small = shrunk(frame.luma()[y0:y1, x0:x1], shrink)
         boxes, counts = self._cascade.detectMultiScale2(
-            small, *scan, minSize=(sizes[0], sizes[0]), maxSize=(sizes[1], sizes[1])
+            small, self.scale_step, neighbours, minSize=(sizes[0], sizes[0]), maxSize=(sizes[1], sizes[1])
         )
         squares = (np.asarray(boxes, float).reshape(-1, 4) * shrink + [x0, y0, 0, 0]).tolist()
         return [

@@ -3,14 +3,15 @@
 Decisions:
 
 - Four generators, each holding a few frames and never the video: `observe` looks, `bridge` closes gaps, `confirm` drops
-  what was too short to be a face, `smooth` takes out the detector's jitter. Together they look ahead about 0.8 s.
+  what was too short to be a face, `smooth` takes out the detector's jitter. Together they hold less than a second of
+  frames.
 - The detector runs on every sixth frame. Where two of these agree, the frames between are interpolated; where they do
   not, the middle one is searched, then the halves: motion, entrance and exit are found to the frame at the price of two
   or three more searches.
-- The largest face begins; after half a second it is the subject and stays it. Lost, it is sought where it was for a
-  second, then everywhere, but a face elsewhere must also have the subject's colours: joint YCbCr histograms of one
-  person differed by at most .21 (Bhattacharyya) within a video, those of four people in one photograph by .33 and more.
-  A bystander dressed and lit like the subject can pass; one that differs never becomes the subject.
+- The largest face begins; once seen for CONFIRM_SECONDS it is the subject and stays it. Lost, it is sought where it was
+  for a second, then everywhere, but a face elsewhere must also have the subject's colours: joint YCbCr histograms of
+  one person differed by at most .21 (Bhattacharyya) within a video, those of four people in one photograph by .33 and
+  more. A bystander dressed and lit like the subject can pass; one that differs never becomes the subject.
 - A frame without a face stays without one. Only gaps of up to 0.2 s between two sightings of the same place are filled:
   the cascade blinks there, the face does not leave.
 """
@@ -206,7 +207,7 @@ def _blend(before: Sighting, after: Sighting, frame: VideoFrame) -> Detection | 
 def _averaged(past: deque[Sighting], ahead: deque[Sighting]) -> Sighting:
     """Takes the first of `ahead`, averaged with as much time before as after it, moves it to `past`."""
     sighting = frame, face = ahead.popleft()
-    while past and (past[0][1] is None or frame.time_s - past[0][0].time_s > SMOOTH_SECONDS):
+    while past and frame.time_s - past[0][0].time_s > SMOOTH_SECONDS:
         past.popleft()
     if face is None:
         past.clear()

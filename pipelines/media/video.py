@@ -6,6 +6,8 @@ Decisions:
 - A file that decodes to its end but holds fewer packets than its header declares is refused: a clip that lost its last
   seconds has lost what its label is about. Packets are counted, not frames, because an edit list legitimately hides
   frames (one intact recording declares 98 and shows 95); the packets of intact mp4, mov and avi files match exactly.
+- Time always advances: a stamp that does not, as sloppy recorders write, is replaced by the one before plus a frame.
+  Whoever looks ahead by time would otherwise hold the whole video.
 - A picture that the decoder had to conceal is marked `damaged` and left to the reader.
 - Encoding gives the same bytes on every run and processor. A single thread is not enough for that: libx264's AVX-512
   code made one input into several files, `cpu-independent` did not, at no measurable cost.
@@ -161,23 +163,27 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
 def _decoded(path: Path, container: InputContainer, stream: av.VideoStream) -> Iterator[VideoFrame]:
     rate = stream.average_rate or stream.guessed_rate
     index = packets = 0
+    latest = float("-inf")
     try:
         for packet in container.demux(stream):
             packets += packet.dts is not None or packet.size > 0
             for picture in packet.decode():
-                yield _frame(path, picture, index, rate)
-                index += 1
+                frame = _frame(path, picture, index, rate, latest)
+                yield frame
+                index, latest = index + 1, frame.time_s
     except FFmpegError as error:
         raise UnreadableMedia(path, f"decoding stopped at frame {index} ({_told(error)})") from error
     if packets < DECLARED_SHARE * stream.frames:
         raise UnreadableMedia(path, f"truncated: ends after {packets} of {stream.frames} declared frames")
 
 
-def _frame(path: Path, picture: av.VideoFrame, index: int, rate: Fraction | None) -> VideoFrame:
+def _frame(path: Path, picture: av.VideoFrame, index: int, rate: Fraction | None, latest: float) -> VideoFrame:
     _refuse_size(path, picture.width, picture.height)
-    if picture.pts is None and not rate:
-        raise UnreadableMedia(path, f"frame {index} has no time stamp and the file declares no frame rate")
-    time_s = index / float(rate or 1) if picture.pts is None else float(picture.time)
+    time_s = None if picture.pts is None else float(picture.time)
+    if time_s is None or time_s <= latest:
+        if not rate:
+            raise UnreadableMedia(path, f"frame {index} has no usable time stamp and the file declares no frame rate")
+        time_s = latest + 1 / float(rate) if index else 0.0
     turns = round(picture.rotation / 90) % 4
     return VideoFrame(index=index, time_s=time_s, picture=picture, turns=turns, damaged=bool(picture.is_corrupt))
 

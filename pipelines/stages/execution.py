@@ -97,7 +97,7 @@ def run_units(
     if not pending:
         log.info("%s: up to date, nothing to do (%d of %d skipped)", label, len(units), len(units))
         return 0
-    log.info("%s: %d of %d to make (%s)", label, len(pending), len(units), first)
+    log.info("%s: %d of %d to make\n  %s", label, len(pending), len(units), first)
     started = time.monotonic()
     with tqdm(total=cost, desc=label, unit="clip", disable=None, bar_format=_BAR, delay=1, leave=False) as bar:
         if workers == 1 or len(pending) == 1:
@@ -128,21 +128,25 @@ def _run_in_processes(
 ) -> None:
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_initialise, initargs=(messages,)) as pool:
-        waiting: set[Future] = {pool.submit(_work, unit, artifacts_of) for unit in units}
         try:
+            waiting: set[Future] = {pool.submit(_work, unit, artifacts_of) for unit in units}
             while waiting:
                 done, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
                 _drain(messages, bar)
                 for future in done:
                     future.result()
-        except BrokenProcessPool:
-            raise MtpkdError(
-                "a worker process was killed, most often because memory ran out: run the command again, it goes on "
-                "where it stopped; --workers 1 needs the least memory"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException as error:
+            # The pool waits for its workers when it is left; one that was starting when another died would never end.
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()
+            if isinstance(error, BrokenProcessPool):
+                raise MtpkdError(
+                    "a worker process was killed, most often because memory ran out: run the command again, it goes "
+                    "on where it stopped; --workers 1 needs the least memory"
+                ) from None
+            raise
 
 
 _messages: Any = None

@@ -39,6 +39,17 @@ def test_a_turned_face_comes_out_upright_with_its_eyes_at_the_template(scale, de
         np.testing.assert_allclose(centre_of(crop, colour), point, atol=0.8)
 
 
+def test_landmarks_unlike_a_face_give_no_crop(as_frame):
+    """Points orthogonal to the template, as complex numbers: the similarity that fits best has scale 0."""
+    template = ARCFACE_TEMPLATE @ [1, 1j]
+    template -= template.mean()
+    points = np.exp(1j * np.arange(5) ** 2)
+    points -= points.mean()
+    points -= template * np.vdot(template, points) / np.vdot(template, template)
+    face = Detection((0.0, 0.0, 9.0, 9.0), 1.0, 20 * np.stack([points.real, points.imag], 1) + 30)
+    assert crop_face(as_frame(np.zeros((48, 64, 3), np.uint8)), face, 112, 0.2) is None
+
+
 def test_similarities_are_recovered_exactly_and_fitted_without_mirroring():
     points = np.random.default_rng(0).normal(size=(5, 2))
     truth = np.array([[1.2, -0.5, 3.0], [0.5, 1.2, -7.0]])

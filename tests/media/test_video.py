@@ -2,6 +2,7 @@
 
 import contextlib
 import wave
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -201,6 +202,20 @@ def test_frames_without_time_stamps_are_placed_by_the_rate(tmp_path):
     path.write_bytes(cv2.imencode(".jpg", np.zeros((64, 64), np.uint8))[1].tobytes() * 5)
     times = [frame.time_s for frame in read_frames(path)]
     np.testing.assert_allclose(np.diff(times), 1 / probe(path).rate, atol=1e-6)
+
+
+def test_time_always_advances(tmp_path):
+    path = tmp_path / "sloppy.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuvj420p"
+        for milliseconds in (0, 40, 40, 40, 200):
+            picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            for packet in stream.encode(picture):
+                packet.pts = packet.dts = milliseconds
+                packet.time_base = Fraction(1, 1000)
+                container.mux(packet)
+    np.testing.assert_allclose([frame.time_s for frame in read_frames(path)], [0, 0.04, 0.08, 0.12, 0.2], atol=1e-3)
 
 
 def test_concealed_pictures_are_marked(clip, tmp_path):
