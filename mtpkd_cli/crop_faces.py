@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mtpkd_cli.preprocess import DetectorName
+from mtpkd_cli.options import DetectorName
 
 
 def crop_faces(

@@ -1,6 +1,7 @@
 """What the commands share: their options, which workspace is meant, which recipe it has, and how they speak."""
 
 import logging
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 
+
+class DetectorName(StrEnum):
+    """Face detectors."""
+
+    haar = "haar"
+    face_alignment = "face-alignment"
+
+
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option("--workspace", help="Folder of the run's files.", show_default="the only one in runs/"),
@@ -24,6 +33,7 @@ WorkersOption = Annotated[
 DependenciesOption = Annotated[
     bool, typer.Option("--with-dependencies", help="First run the stages before this one, where they are stale.")
 ]
+MaxFailuresOption = Annotated[float, typer.Option("--max-failures", min=0, max=1, help="Share of clips that may fail.")]
 MetricOption = Annotated[str | None, typer.Option("--metric", help="accuracy, auc, macro-f1, ccc, ...")]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mtpkd_cli.options import RUNS, WorkersOption, WorkspaceOption, speak
+from mtpkd_cli.options import RUNS, DetectorName, MaxFailuresOption, WorkersOption, WorkspaceOption, speak
 
 
 class CorpusName(StrEnum):
@@ -23,13 +23,6 @@ class Kind(StrEnum):
     biosignals = "biosignals"
 
 
-class DetectorName(StrEnum):
-    """Face detectors."""
-
-    haar = "haar"
-    face_alignment = "face-alignment"
-
-
 SHIPPED = {CorpusName.biovid: "biovid", CorpusName.synthetic: "demo"}
 """The recipe that a new workspace of a corpus starts with."""
 
@@ -41,9 +34,7 @@ def preprocess(
     only: Annotated[Kind | None, typer.Option("--only", help="Build just this part of the cache.")] = None,
     detector: Annotated[DetectorName | None, typer.Option("--detector", help="Face detector.")] = None,
     workers: WorkersOption = None,
-    max_failures: Annotated[
-        float, typer.Option("--max-failures", min=0, max=1, help="Share of clips that may fail.")
-    ] = 0.05,
+    max_failures: MaxFailuresOption = 0.05,
 ) -> None:
     """Raw corpus -> face crops and biosignals in HDF5 shards, clips.csv and failures.csv."""
     from pipelines.errors import SettingsError

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mtpkd_cli.options import RUNS, MetricOption, WorkersOption, WorkspaceOption, speak
+from mtpkd_cli.options import RUNS, MaxFailuresOption, MetricOption, WorkersOption, WorkspaceOption, speak
 
 
 def run(
@@ -17,9 +17,7 @@ def run(
     ] = None,
     metric: MetricOption = None,
     workers: WorkersOption = None,
-    max_failures: Annotated[
-        float, typer.Option("--max-failures", min=0, max=1, help="Share of clips that may fail.")
-    ] = 0.05,
+    max_failures: MaxFailuresOption = 0.05,
 ) -> None:
     """Run every stage that is not up to date, and print the results."""
     from mtpkd_cli.evaluate import show_results

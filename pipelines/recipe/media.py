@@ -17,7 +17,7 @@ class FaceSettings(Settings):
     size: Annotated[int, Field(ge=32, le=512)] = 112
     """Side of a crop in pixels."""
     margin: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
-    """Share of the face box added on every side before cropping."""
+    """Share of the face box added on every side before cropping; `haar` only, face-alignment has a template."""
     storage: Literal["jpeg", "raw"] = "jpeg"
     """`jpeg` packs crops at quality 95; `raw` keeps uint8 pixels, faster and seven times larger."""
     min_coverage: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2

@@ -141,7 +141,7 @@ def _run_in_processes(
             # The pool waits for its workers when it is left; one that was starting when another died would never end.
             for worker in set(multiprocessing.active_children()) - others:
                 worker.kill()
-            if isinstance(error, BrokenProcessPool):
+            if isinstance(error, BrokenProcessPool | BrokenPipeError):
                 raise MtpkdError(
                     "a worker process was killed, most often because memory ran out: run the command again, it goes "
                     "on where it stopped; --workers 1 needs the least memory"

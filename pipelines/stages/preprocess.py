@@ -7,9 +7,11 @@ file and reason and takes nothing else with it; shards remember their failures, 
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
+
+import cv2
 
 from pipelines.cache.biosignals import ChannelArrays, write_biosignals
 from pipelines.cache.faces import FaceShardWriter
@@ -17,10 +19,10 @@ from pipelines.cache.tables import ClipRow, write_clips
 from pipelines.corpora import Clip, Corpus, Failure, index_corpus
 from pipelines.errors import SettingsError, TooManyFailures, UnreadableMedia
 from pipelines.media.biosignals import Recording, process_biosignals, read_biosignals
-from pipelines.media.detectors import make_detector
+from pipelines.media.detectors import Detector, make_detector
 from pipelines.media.faces import crop_faces
 from pipelines.media.features import FEATURES, extract_features
-from pipelines.recipe import BIOSIGNALS, Recipe, SyntheticCorpus
+from pipelines.recipe import BIOSIGNALS, FaceSettings, Recipe, SyntheticCorpus
 from pipelines.recipe.loading import plain, render_recipe
 from pipelines.stages.execution import Artifact, Job, default_workers, run_units
 from pipelines.workspace import Fingerprint, Workspace, atomic_path, read_sidecar, write_csv, write_text
@@ -103,7 +105,7 @@ def _unit(kind: str, group: str, corpus: Corpus, recipe: Recipe, workspace: Work
 
 def _build_faces(unit: ShardUnit, job: Job) -> dict[str, Any]:
     settings = unit.recipe.faces
-    detector = make_detector(settings)
+    detector = _detector(settings.detector)
     coverage: dict[str, dict[str, float]] = {}
     failures: list[Failure] = []
     with (
@@ -124,6 +126,13 @@ def _build_faces(unit: ShardUnit, job: Job) -> dict[str, Any]:
                         failures.append(Failure(clip.name, "faces", str(file), reason))
             job.advance(1)
     return {"coverage": coverage, "failures": [asdict(failure) for failure in failures]}
+
+
+@cache
+def _detector(name: str) -> Detector:
+    """Made once a process, which has one core to itself: OpenCV's own threads would only fight over it."""
+    cv2.setNumThreads(1)
+    return make_detector(FaceSettings.model_validate({"detector": name}))
 
 
 def _no_face(found: int, frames: int, least: float) -> str:
