@@ -158,12 +158,6 @@ def _part(settings: SyntheticCorpus) -> Path:
 def _check(settings: SyntheticCorpus) -> None:
     if settings.biosignals != "biosignals_raw":
         raise SettingsError(f"corpus.biosignals = {settings.biosignals!r}: only biosignals_raw is rendered; use that")
-    if settings.width % 2:
-        raise SettingsError(
-            f"corpus.width = {settings.width} is odd: the video needs an even one, e.g. {settings.width + 1}"
-        )
-    if settings.seed < 0:
-        raise SettingsError(f"corpus.seed = {settings.seed} is negative: use 0 or more")
 
 
 def _record_of(settings: SyntheticCorpus) -> dict[str, Any]:

@@ -144,8 +144,6 @@ def test_a_damaged_record_is_refused(own_copy):
     ("changes", "message"),
     [
         ({"biosignals": "biosignals_filtered"}, "only biosignals_raw is rendered"),
-        ({"width": 321}, "corpus.width = 321 is odd"),
-        ({"seed": -1}, "corpus.seed = -1 is negative"),
     ],
 )
 def test_settings_that_cannot_be_rendered(tmp_path, changes, message):

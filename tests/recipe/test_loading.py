@@ -49,6 +49,7 @@ def test_overrides_are_yaml_values():
         ("biosignals.ecg_band=[9, 3]", "biosignals.ecg_band = (9.0, 3.0): the high-pass must lie below the low-pass"),
         ("biosignals.eda_band=[null, 0]", "biosignals.eda_band = (None, 0.0): cut-offs are positive"),
         ("corpus.width=321", "corpus.width = 321"),
+        ("corpus.seed=-1", "corpus.seed = -1"),
         ("model.width=10", "model.width = 10 must be a multiple of model.heads = 4"),
         ("teachers.cross_fit=1", "teachers.cross_fit = 1 leaves no subject"),
         ("encoders.eda.architecture=r3d-18", "does not fit eda"),
