@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from pipelines.metrics import Predictions
+from pipelines.recipe import EvaluationSettings, Task
+from pipelines.reporting.results import compute_results
+
+TASK = Task(kind="classes", labels=("BL1", "PA4"))
+SETTINGS = EvaluationSettings(resamples=500)
+
+
+def predictions(groups, right, seed=0, clips_a_group=4):
+    """Clips of some groups, of which the given share is classified rightly."""
+    rng = np.random.default_rng(seed)
+    names = np.repeat(groups, clips_a_group)
+    clips = np.array([f"{group}-{i}" for group in groups for i in range(clips_a_group)])
+    target = np.arange(len(names)) % 2
+    said = np.where(rng.random(len(names)) < right, target, 1 - target)
+    return Predictions(names, clips, target, np.eye(2)[said] * 0.8 + 0.1)
+
+
+@pytest.fixture
+def two_folds():
+    groups = [f"s{i}" for i in range(10)]
+    folds = {0: groups[:5], 1: groups[5:]}
+    return {
+        method: {
+            (fold, seed): predictions(names, right, seed=10 * seed + fold)
+            for fold, names in folds.items()
+            for seed in (0, 1)
+        }
+        for method, right in {"teacher:joint": 1.0, "none": 0.5, "mt-pkdot": 0.5}.items()
+    }
+
+
+def test_folds_are_pooled_and_seeds_averaged(two_folds):
+    results = compute_results(two_folds, TASK, SETTINGS)
+    rows = {row.method: row for row in results.rows["accuracy"]}
+    assert (rows["joint"].role, rows["joint"].value, rows["joint"].clips, rows["joint"].groups) == (
+        "teacher",
+        1,
+        40,
+        10,
+    )
+    means = [np.mean(part.scores.argmax(1) == part.target) for part in two_folds["none"].values()]
+    assert rows["none"].value == pytest.approx(np.mean(means))
+    assert rows["joint"].difference == pytest.approx(1 - rows["none"].value)
+    assert rows["joint"].difference_low > 0
+    assert np.isnan(rows["none"].difference)
+
+
+def test_equal_predictions_differ_by_exactly_nothing(two_folds):
+    results = compute_results(two_folds, TASK, SETTINGS)
+    row = next(row for row in results.rows["accuracy"] if row.method == "mt-pkdot")
+    assert (row.difference, row.difference_low, row.difference_high) == (0, 0, 0)
+
+
+def test_a_method_that_cannot_predict_some_clips_is_compared_on_the_others(two_folds):
+    lacking = dict(two_folds["teacher:joint"])
+    for cell, part in lacking.items():
+        kept = part.groups != "s3"
+        lacking[cell] = Predictions(part.groups[kept], part.clips[kept], part.target[kept], part.scores[kept])
+    results = compute_results({**two_folds, "teacher:joint": lacking}, TASK, SETTINGS)
+    row = next(row for row in results.rows["accuracy"] if row.method == "joint")
+    assert (row.clips, row.groups) == (36, 9)
+    base = [np.mean((p.scores.argmax(1) == p.target)[p.groups != "s3"]) for p in two_folds["none"].values()]
+    sizes = [np.sum(p.groups != "s3") for p in two_folds["none"].values()]
+    assert row.difference == pytest.approx(1 - np.average(base, weights=sizes))
+
+
+def test_confusion_counts_every_seed(two_folds):
+    results = compute_results(two_folds, TASK, SETTINGS)
+    assert results.confusion["teacher:joint"].tolist() == [[40, 0], [0, 40]]
+    assert results.confusion["none"].sum() == 80
+    assert len(results.groups) == 3 * 10
+    assert len(results.folds) == 3 * 4 * 4
+
+
+def test_without_a_baseline_nothing_is_compared(two_folds):
+    del two_folds["none"]
+    results = compute_results(two_folds, TASK, SETTINGS)
+    assert all(np.isnan(row.difference) for row in results.rows["accuracy"])
