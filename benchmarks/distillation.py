@@ -60,7 +60,7 @@ def student_epoch(recipe: Recipe, clips: int) -> Callable[[], None]:
     losses, target = torch.rand(clips, len(names)), torch.randint(0, 2, (clips,))
     student = make_student(recipe, METHOD, TASK.num_outputs)
     objective = make_objective(METHOD, TASK, recipe.distillation)
-    optimizer = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=1e-4)
+    optimizer = torch.optim.AdamW([p for p in student.parameters() if p.requires_grad], lr=1e-4, fused=True)
     everyone = torch.ones(clips, dtype=torch.bool)
 
     def work() -> None:

@@ -230,4 +230,4 @@ def _first_difference(old: Any, new: Any, key: str = "") -> str | None:
 
 def _short(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+    return text if len(text) <= 24 else text[:21] + "..."

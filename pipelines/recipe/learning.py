@@ -48,9 +48,9 @@ class ModelSettings(Settings):
     """Width D of every embedding."""
     tokens: Annotated[int, Field(ge=1, le=32)] = 4
     """Tokens an embedding is split into: attention over one token a modality would be trivial."""
-    width: Annotated[int, Field(ge=8, le=2048)] = 128
+    width: Annotated[int, Field(ge=8, le=2048)] = 96
     """Width of the multimodal transformer."""
-    depth: Annotated[int, Field(ge=1, le=12)] = 2
+    depth: Annotated[int, Field(ge=1, le=12)] = 1
     """Blocks of self- and cross-attention."""
     heads: Annotated[int, Field(ge=1, le=32)] = 4
     """Attention heads."""

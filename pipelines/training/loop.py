@@ -110,6 +110,7 @@ def fit(problem: Problem, settings: OptimisationSettings, context: FitContext) -
         [p for p in problem.network.parameters() if p.requires_grad],
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
+        fused=True,
     )
     network, wrapped = context.fabric.setup(problem.network, optimizer)
     best = _snapshot(problem.network)
