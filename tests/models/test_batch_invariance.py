@@ -86,8 +86,8 @@ CASES: dict[str, Callable[[], tuple[nn.Module, tuple]]] = {
     ),
     "FusionTeacher": lambda: (_joint(), (_embeddings(*NAMES), _present(*NAMES))),
     "Aligner": lambda: (
-        Aligner(teachers=NAMES, joint=_joint(), settings=SETTINGS, outputs=3),
-        (_embeddings(*NAMES), _embeddings(*NAMES), _present(*NAMES)),
+        Aligner(teachers=NAMES, joint=_joint(), settings=SETTINGS),
+        (_embeddings(*NAMES), _present(*NAMES)),
     ),
 }
 
