@@ -20,9 +20,10 @@ from pipelines.objectives.task_loss import per_sample_loss
 from pipelines.protocols.splits import Fit
 from pipelines.recipe import JOINT, Recipe
 from pipelines.stages.cells import Cell, FitUnit, load_cells
-from pipelines.stages.execution import Artifact, Job, default_workers, run_units
+from pipelines.stages.execution import Artifact, Job, default_workers, run_units, warn_of_stale
 from pipelines.stages.fitting import problem_tables, train
 from pipelines.stages.networks import teacher_embeddings
+from pipelines.stages.train_teachers import artifacts_of as teachers_of
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.problems.alignment import AlignmentProblem
 from pipelines.training.tables import EmbeddingTable, masked_column
@@ -35,6 +36,7 @@ def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> 
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
     for unit in units:
         workspace.require(unit.cell.teacher(unit.fit, JOINT), "mtpkd train-teachers")
+    warn_of_stale("train-teachers", units, teachers_of, root=workspace.root)
     workers = workers or default_workers(recipe.training.threads)
     run_units("align", units, artifacts_of, workers=workers, root=workspace.root)
 

@@ -19,9 +19,10 @@ from pipelines.objectives import METHODS, make_objective
 from pipelines.objectives.task_loss import per_sample_loss
 from pipelines.recipe import JOINT, Recipe
 from pipelines.recipe.loading import plain
+from pipelines.stages.align import artifacts_of as aligned
 from pipelines.stages.align import read_losses
-from pipelines.stages.cells import Cell, digest_rows, load_cells
-from pipelines.stages.execution import Artifact, Job, default_workers, run_units
+from pipelines.stages.cells import Cell, FitUnit, digest_rows, load_cells
+from pipelines.stages.execution import Artifact, Job, default_workers, run_units, warn_of_stale
 from pipelines.stages.fitting import problem_tables, provenance_of, train
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.loop import Problem
@@ -56,6 +57,7 @@ def run(
         for fit in cell.fits():
             workspace.require(cell.teacher(fit, JOINT), "mtpkd train-teachers")
             workspace.require(cell.adapters(fit), "mtpkd align")
+    warn_of_stale("align", [FitUnit(cell, fit) for cell in cells for fit in cell.fits()], aligned, root=workspace.root)
     workers = workers or default_workers(recipe.training.threads)
     run_units("distill", units, artifacts_of, workers=workers, root=workspace.root)
 

@@ -22,9 +22,9 @@ from pipelines.objectives import METHODS
 from pipelines.protocols.audit import Evidence, audit
 from pipelines.recipe import Recipe
 from pipelines.reporting.results import TEACHER, Results, compute_results, write_results
+from pipelines.stages import distill
 from pipelines.stages.cells import Cell, digest_rows, load_cells
-from pipelines.stages.distill import make_student
-from pipelines.stages.execution import Artifact, Job, default_workers, run_units
+from pipelines.stages.execution import Artifact, Job, default_workers, run_units, warn_of_stale
 from pipelines.stages.fitting import provenance_of
 from pipelines.stages.networks import embed_modality, restore_fusion
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
@@ -47,7 +47,10 @@ def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> 
         LeakageError: a checkpoint has seen test subjects.
     """
     cells = load_cells(recipe, workspace)
-    methods = tuple(TEACHER + name for name in recipe.teacher_subsets) + _trained_methods(cells, workspace)
+    students = _trained_methods(cells, workspace)
+    trained = [distill.StudentUnit(cell, method) for cell in cells for method in students]
+    warn_of_stale("distill", trained, distill.artifacts_of, root=workspace.root)
+    methods = tuple(TEACHER + name for name in recipe.teacher_subsets) + students
     units = [EvaluationUnit(cell, methods) for cell in cells]
     workers = workers or default_workers(recipe.training.threads)
     run_units("evaluate", units, artifacts_of, workers=workers, root=workspace.root)
@@ -162,7 +165,7 @@ def _predict_student(
     """Outputs (N, C) and where there is one (N,): wherever a prevalent modality is there."""
     checkpoint = checkpoints[0]
     assert checkpoint.recipe is not None
-    network = make_student(checkpoint.recipe, method, cell.task.num_outputs)
+    network = distill.make_student(checkpoint.recipe, method, cell.task.num_outputs)
     network.load_state_dict(checkpoint.part("student"))
     columns = {name: memory.column(checkpoint, name, f"encoders.{name}") for name in checkpoint.recipe.prevalent}
     embeddings, present = _tensors(columns)

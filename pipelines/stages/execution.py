@@ -109,6 +109,19 @@ def run_units(
     return len(pending)
 
 
+def warn_of_stale(
+    label: str, units: Sequence[Unit], artifacts_of: Callable[[Unit], list[Artifact]], *, root: Path
+) -> None:
+    """Say when what an earlier stage made is not what the recipe asks for now; it is used all the same."""
+    for unit in units:
+        for artifact in artifacts_of(unit):
+            reason = stale_reason(artifact.path, artifact.fingerprint)
+            if reason is not None:
+                place = _relative(artifact.path, root)
+                log.warning("warning: %s does not match the recipe\n  (%s): run `mtpkd %s` again", place, reason, label)
+                return
+
+
 def default_workers(threads: int = 1) -> int:
     """As many processes as the processors of this machine carry."""
     return max(1, len(os.sched_getaffinity(0)) // threads)

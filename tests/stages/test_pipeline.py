@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -133,8 +134,22 @@ def test_changing_a_setting_makes_again_what_it_shapes_and_nothing_else(copy, cr
     assert all("mt-pkdot" in name or name.startswith("results") for name in changed), changed
 
 
+def test_a_stage_warns_of_what_does_not_match_the_recipe_any_more(copy, crossed_recipe, caplog):
+    changes = {"distillation.beta": 7.0, "alignment.weight": 0.3, "training.fusion.epochs": 1}
+    recipe = override_recipe(crossed_recipe, **changes)
+    with caplog.at_level(logging.WARNING, "mtpkd"):
+        evaluate.run(recipe, copy, workers=1)
+        distill.run(recipe, copy, workers=1)
+        align.run(recipe, copy, workers=1)
+    asked = re.findall(r"run `mtpkd ([a-z-]+)` again", caplog.text)
+    assert asked == ["distill", "align", "train-teachers"]
+    assert "distillation.beta was 0.2, is 7.0" in caplog.text
+    assert "alignment.weight was 0.5, is 0.3" in caplog.text
+    assert "training.fusion.epochs was 2, is 1" in caplog.text
+
+
 def test_a_student_evaluated_on_its_own_training_subjects_is_refused(copy, crossed_recipe):
-    recipe = override_recipe(crossed_recipe, **{"protocol.folds": 2})
+    recipe = override_recipe(crossed_recipe, **{"protocol.folds": 2, "teachers.cross_fit": 0})
     with pytest.raises(LeakageError, match=r"on test subjects"):
         evaluate.run(recipe, copy, workers=1)
 
