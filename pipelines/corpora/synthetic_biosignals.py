@@ -65,11 +65,12 @@ def _eda(rng: np.random.Generator, subject: Subject, course: Course, times: np.n
 
 
 def _ecg(rng: np.random.Generator, subject: Subject, course: Course, times: np.ndarray, seed: int) -> np.ndarray:
-    base = _resting_ecg(seed, subject.index, subject.heart_rate)
     rise = 0.1 * course.intensity(times - 0.8) * rng.lognormal(0.0, 0.4) + rng.normal(0.0, 0.03)
     position = np.cumsum(1.0 + rise) / RATE
-    start = rng.uniform(0.0, _ECG_SECONDS)
-    samples = np.interp(((start + position) % _ECG_SECONDS) * RATE, np.arange(len(base)), base, period=len(base))
+    base = _resting_ecg(seed, subject.index, subject.heart_rate, _ECG_SECONDS + 2 * ceil(times[-1]))
+    # The heart never beats twice as fast, so that the clip ends before the recording does, whatever its start.
+    start = rng.uniform(0.0, len(base) / RATE - position[-1])
+    samples = np.interp((start + position) * RATE, np.arange(len(base)), base)
     wander = 60.0 * np.sin(2 * np.pi * rng.uniform(0.15, 0.3) * times + rng.uniform(0, 2 * np.pi))
     return 1000.0 * samples + wander + rng.normal(0.0, 12.0, len(times))
 
@@ -114,12 +115,12 @@ def _skin_response(seed: int, subject: int) -> np.ndarray:
 
 
 @cache
-def _resting_ecg(seed: int, subject: int, heart_rate: int) -> np.ndarray:
-    """Half a minute of a subject's ECG at rest, in millivolts."""
+def _resting_ecg(seed: int, subject: int, heart_rate: int, seconds: int) -> np.ndarray:
+    """A subject's ECG at rest, in millivolts, long enough for any clip to be cut from it."""
     import neurokit2
 
     ecg = neurokit2.ecg_simulate(
-        duration=_ECG_SECONDS,
+        duration=seconds,
         sampling_rate=RATE,
         heart_rate=heart_rate,
         heart_rate_std=2,

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.signal import find_peaks
 from sklearn.metrics import roc_auc_score
 
 from pipelines.corpora.synthetic_biosignals import COLUMNS, RATE, simulate, to_csv
@@ -87,3 +88,12 @@ def test_the_csv_reads_back(clips):
     lines = to_csv(clips[0][3]).splitlines()
     assert lines[0].split("\t") == list(COLUMNS)
     assert np.allclose([[float(cell) for cell in line.split("\t")] for line in lines[1:]], clips[0][3], atol=0.006)
+
+
+def test_no_clip_holds_a_seam_between_two_heart_beats():
+    """R peaks of a resting heart are never closer than a third of a second, wherever the clip was cut."""
+    subject = draw_subjects(0, 1)[0]
+    for number in range(40):
+        ecg = signals_of(subject, 4, number)[1][:, COLUMNS.index("ecg")]
+        peaks, _ = find_peaks(ecg, height=0.6 * ecg.max(), prominence=0.2 * ecg.max())
+        assert np.diff(peaks).min() > RATE / 3
