@@ -27,6 +27,9 @@ WorkspaceOption = Annotated[
     Path | None,
     typer.Option("--workspace", help="Folder of the run's files.", show_default="the only one in runs/"),
 ]
+NewWorkspaceOption = Annotated[
+    Path | None, typer.Option("--workspace", help="Folder of the run's files.", show_default="runs/CORPUS")
+]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes to use.", show_default="one a processor")
 ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mtpkd_cli.options import RUNS, DetectorName, MaxFailuresOption, WorkersOption, WorkspaceOption, speak
+from mtpkd_cli.options import RUNS, DetectorName, MaxFailuresOption, NewWorkspaceOption, WorkersOption, speak
 
 
 class CorpusName(StrEnum):
@@ -30,7 +30,7 @@ SHIPPED = {CorpusName.biovid: "biovid", CorpusName.synthetic: "demo"}
 def preprocess(
     corpus: Annotated[CorpusName, typer.Argument(help="Which corpus to read.")],
     root: Annotated[Path | None, typer.Argument(help="Where it lies.", show_default="data/CORPUS")] = None,
-    workspace: WorkspaceOption = None,
+    workspace: NewWorkspaceOption = None,
     only: Annotated[Kind | None, typer.Option("--only", help="Build just this part of the cache.")] = None,
     detector: Annotated[DetectorName | None, typer.Option("--detector", help="Face detector.")] = None,
     workers: WorkersOption = None,

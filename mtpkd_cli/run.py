@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from mtpkd_cli.options import RUNS, MaxFailuresOption, MetricOption, WorkersOption, WorkspaceOption, speak
+from mtpkd_cli.options import RUNS, MaxFailuresOption, MetricOption, NewWorkspaceOption, WorkersOption, speak
 
 
 def run(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe (biovid, demo) or a YAML file.")],
     root: Annotated[Path | None, typer.Argument(help="Where the corpus lies.", show_default="as in the recipe")] = None,
-    workspace: WorkspaceOption = None,
+    workspace: NewWorkspaceOption = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: key.sub=value; may be repeated.")
     ] = None,

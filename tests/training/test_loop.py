@@ -84,7 +84,8 @@ def test_the_best_epoch_is_kept_and_training_stops_without_improvement(tmp_path)
     best = losses.index(min(losses))
     assert len(history) == best + 5 + 1 < 200
     batch = next(problem.validation_batches())
-    assert float(problem.validation_loss(problem.network(*batch.inputs), batch.truth)) == pytest.approx(min(losses))
+    loss = problem.validation_loss(problem.network(*batch.inputs), batch.truth)
+    assert float(loss.detach()) == pytest.approx(min(losses))
 
 
 def test_a_resumed_training_ends_with_the_same_weights(tmp_path, monkeypatch):

@@ -76,7 +76,7 @@ def test_hallucination_counts_only_what_is_there():
     there = data.columns["eda"].present
     guess = network(torch.from_numpy(data.columns["faces"].embeddings[:, 0]))["eda"].detach().numpy()
     expected = np.mean((guess[there] - data.columns["eda"].embeddings[there, 0]) ** 2)
-    assert float(terms.total) == pytest.approx(expected, rel=1e-5)
+    assert float(terms.total.detach()) == pytest.approx(float(expected), rel=1e-5)
     truth = data.columns["eda"].embeddings[there, 0]
     score = 1 - ((guess[there] - truth) ** 2).sum() / ((truth - truth.mean(0)) ** 2).sum()
     assert explained_variance(problem)["eda"] == pytest.approx(score, rel=1e-5)
@@ -89,11 +89,15 @@ def test_alignment_is_the_weighted_sum_of_the_method():
     problem = AlignmentProblem(network=network, settings=AlignmentSettings(weight=0.5), task=TASK, **shared())
     terms = one_step(problem)
     pulls = sum(value for name, value in terms.parts.items() if name.startswith("align/"))
-    assert float(terms.total) == pytest.approx(float(0.5 * pulls + 0.5 * terms.parts["task"]), rel=1e-6)
+    assert float(terms.total.detach()) == pytest.approx(
+        float((0.5 * pulls + 0.5 * terms.parts["task"]).detach()), rel=1e-6
+    )
     data, aligned = store(), network(*next(problem.validation_batches()).inputs)
     there = torch.from_numpy(data.columns["eda"].present)
     cosine = torch.nn.functional.cosine_similarity(aligned.embeddings["eda"], aligned.embeddings[JOINT])
-    assert float(terms.parts["align/eda"]) == pytest.approx(float((1 - cosine)[there].mean()), rel=1e-5)
+    assert float(terms.parts["align/eda"].detach()) == pytest.approx(
+        float((1 - cosine)[there].mean().detach()), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("method", ["none", "none-matched", "mt-pkdot"])
@@ -114,7 +118,7 @@ def test_distillation_uses_every_clip_and_validates_on_the_task_alone(method):
         weighted = [settings.alpha, settings.beta, settings.gamma]
         parts = [terms.parts[name] for name in ("task", "transport", "centroid")]
         expected = sum(weight * part for weight, part in zip(weighted, parts, strict=True))
-        assert float(terms.total) == pytest.approx(float(expected), rel=1e-5)
+        assert float(terms.total.detach()) == pytest.approx(float(expected), rel=1e-5)
         chosen = [float(terms.diagnostics[f"chosen/{name}"]) for name in teachers.names]
         assert sum(chosen) == pytest.approx(1)
     batch = next(iter(problem.validation_batches()))
