@@ -197,7 +197,7 @@ def _group_results(seeds: Mapping[str, list[Predictions]], task: Task) -> list[G
 
 
 def describe_protocol(recipe: Recipe) -> str:
-    """How the numbers were measured, in one line."""
+    """How the numbers were measured, and with a single seed what that means."""
     protocol = recipe.protocol
     name = {
         "k-fold": f"{protocol.folds} folds by subject",
@@ -205,4 +205,8 @@ def describe_protocol(recipe: Recipe) -> str:
         "hold-out": "published hold-out",
     }[protocol.name]
     seeds = f"{len(protocol.seeds)} seed{'s' if len(protocol.seeds) > 1 else ''}"
-    return f"{name}, {seeds}, {recipe.evaluation.resamples} resamples of test subjects"
+    note = f"{name}, {seeds}, {recipe.evaluation.resamples} resamples of test subjects"
+    if len(protocol.seeds) > 1:
+        return note
+    # Two trainings of one model differ by points, and the interval over subjects does not know.
+    return note + "\none seed proves nothing: --set 'protocol.seeds=[0, 1, 2]' averages three trainings"

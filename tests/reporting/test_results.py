@@ -3,7 +3,8 @@ import pytest
 
 from pipelines.metrics import Predictions
 from pipelines.recipe import EvaluationSettings, Task
-from pipelines.reporting.results import compute_results
+from pipelines.recipe.loading import load_recipe
+from pipelines.reporting.results import compute_results, describe_protocol
 
 TASK = Task(kind="classes", labels=("BL1", "PA4"))
 SETTINGS = EvaluationSettings(resamples=500)
@@ -80,3 +81,9 @@ def test_without_a_baseline_nothing_is_compared(two_folds):
     del two_folds["none"]
     results = compute_results(two_folds, TASK, SETTINGS)
     assert all(np.isnan(row.difference) for row in results.rows["accuracy"])
+
+
+def test_a_single_seed_is_called_what_it_is():
+    assert "one seed proves nothing" in describe_protocol(load_recipe("demo"))
+    three = describe_protocol(load_recipe("demo", ("protocol.seeds=[0, 1, 2]",)))
+    assert three == "4 folds by subject, 3 seeds, 2000 resamples of test subjects"
