@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help system install demo test lint bench clean
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 # Set by the Dockerfile, whose image is the environment.
