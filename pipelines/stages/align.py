@@ -20,8 +20,8 @@ from pipelines.objectives.task_loss import per_sample_loss
 from pipelines.protocols.splits import Fit
 from pipelines.recipe import JOINT, Recipe
 from pipelines.stages.cells import Cell, FitUnit, load_cells
-from pipelines.stages.execution import Artifact, Job, default_workers, run_units, warn_of_stale
-from pipelines.stages.fitting import problem_tables, train
+from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
+from pipelines.stages.fitting import problem_tables, train, training_workers
 from pipelines.stages.networks import teacher_embeddings
 from pipelines.stages.train_teachers import artifacts_of as teachers_of
 from pipelines.training.checkpoints import load_checkpoint
@@ -37,7 +37,7 @@ def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> 
     for unit in units:
         workspace.require(unit.cell.teacher(unit.fit, JOINT), "mtpkd train-teachers")
     warn_of_stale("train-teachers", units, teachers_of, root=workspace.root)
-    workers = workers or default_workers(recipe.training.threads)
+    workers = workers or training_workers(recipe)
     run_units("align", units, artifacts_of, workers=workers, root=workspace.root)
 
 

@@ -22,8 +22,8 @@ from pipelines.recipe.loading import plain
 from pipelines.stages.align import artifacts_of as aligned
 from pipelines.stages.align import read_losses
 from pipelines.stages.cells import Cell, FitUnit, digest_rows, load_cells
-from pipelines.stages.execution import Artifact, Job, default_workers, run_units, warn_of_stale
-from pipelines.stages.fitting import problem_tables, provenance_of, train
+from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
+from pipelines.stages.fitting import problem_tables, provenance_of, train, training_workers
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.loop import Problem
 from pipelines.training.problems.distillation import DistillationProblem, Teachers
@@ -58,7 +58,7 @@ def run(
             workspace.require(cell.teacher(fit, JOINT), "mtpkd train-teachers")
             workspace.require(cell.adapters(fit), "mtpkd align")
     warn_of_stale("align", [FitUnit(cell, fit) for cell in cells for fit in cell.fits()], aligned, root=workspace.root)
-    workers = workers or default_workers(recipe.training.threads)
+    workers = workers or training_workers(recipe)
     run_units("distill", units, artifacts_of, workers=workers, root=workspace.root)
 
 

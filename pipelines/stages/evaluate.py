@@ -24,8 +24,8 @@ from pipelines.recipe import Recipe
 from pipelines.reporting.results import TEACHER, Results, compute_results, write_results
 from pipelines.stages import distill
 from pipelines.stages.cells import Cell, digest_rows, load_cells
-from pipelines.stages.execution import Artifact, Job, default_workers, run_units, warn_of_stale
-from pipelines.stages.fitting import provenance_of
+from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
+from pipelines.stages.fitting import provenance_of, training_workers
 from pipelines.stages.networks import embed_modality, restore_fusion
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.workspace import Fingerprint, Workspace
@@ -52,7 +52,7 @@ def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> 
     warn_of_stale("distill", trained, distill.artifacts_of, root=workspace.root)
     methods = tuple(TEACHER + name for name in recipe.teacher_subsets) + students
     units = [EvaluationUnit(cell, methods) for cell in cells]
-    workers = workers or default_workers(recipe.training.threads)
+    workers = workers or training_workers(recipe)
     run_units("evaluate", units, artifacts_of, workers=workers, root=workspace.root)
     write_results(workspace, load_results(recipe, workspace, methods, cells), recipe, cells[0].task)
 

@@ -122,9 +122,9 @@ def warn_of_stale(
                 return
 
 
-def default_workers(threads: int = 1) -> int:
-    """As many processes as the processors of this machine carry."""
-    return max(1, len(os.sched_getaffinity(0)) // threads)
+def default_workers() -> int:
+    """One process a processor that this one may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _make(unit: Any, artifacts_of: Callable[[Any], list[Artifact]], send: Callable[[str, int], None]) -> None:

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from pipelines.cache.embeddings import EmbeddingStore, read_embeddings
 from pipelines.cache.tables import ClipRow
+from pipelines.errors import SettingsError
 from pipelines.protocols.audit import Evidence
 from pipelines.protocols.splits import Fit
 from pipelines.recipe import OptimisationSettings, Recipe
 from pipelines.recipe.loading import plain
 from pipelines.stages.cells import Cell
-from pipelines.stages.execution import Job
+from pipelines.stages.execution import Job, default_workers
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from pipelines.training.loop import FitContext, Problem, fit
 from pipelines.training.seeding import derive_seed, make_deterministic
@@ -26,10 +27,19 @@ from pipelines.workspace import write_csv
 def fabric_for(recipe: Recipe) -> Fabric:
     """Device and precision of a recipe; also fixes the number of threads of this process."""
     make_deterministic(recipe.training.threads)
-    accelerator = recipe.training.device
-    if accelerator == "auto":
-        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    return Fabric(accelerator=accelerator, devices=1, precision=recipe.training.precision)
+    return Fabric(accelerator=_accelerator(recipe), devices=1, precision=recipe.training.precision)
+
+
+def training_workers(recipe: Recipe) -> int:
+    """Processes for a training stage: as many as the processors carry, but one for a graphics card."""
+    return 1 if _accelerator(recipe) == "cuda" else max(1, default_workers() // recipe.training.threads)
+
+
+def _accelerator(recipe: Recipe) -> str:
+    device, there = recipe.training.device, torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise SettingsError("training.device = 'cuda': torch finds no CUDA device here; use auto or cpu")
+    return "cuda" if there and device != "cpu" else "cpu"
 
 
 def train(

@@ -15,8 +15,8 @@ from pipelines.models.hallucination import HallucinationNet
 from pipelines.models.teachers import FusionTeacher
 from pipelines.recipe import Recipe
 from pipelines.stages.cells import FitUnit, digest_rows, load_cells
-from pipelines.stages.execution import Artifact, Job, default_workers, run_units
-from pipelines.stages.fitting import problem_tables, train
+from pipelines.stages.execution import Artifact, Job, run_units
+from pipelines.stages.fitting import problem_tables, train, training_workers
 from pipelines.stages.networks import embed_modality, encoder_schema, make_teacher
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.workspace import Fingerprint, Workspace, atomic_path
@@ -26,7 +26,7 @@ def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> 
     """Train every stale teacher. Raises MissingArtifact before `preprocess`."""
     cells = load_cells(recipe, workspace)
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
-    workers = workers or default_workers(recipe.training.threads)
+    workers = workers or training_workers(recipe)
     run_units("train-teachers", units, artifacts_of, workers=workers, root=workspace.root)
 
 
