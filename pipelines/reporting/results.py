@@ -209,4 +209,4 @@ def describe_protocol(recipe: Recipe) -> str:
     if len(protocol.seeds) > 1:
         return note
     # Two trainings of one model differ by points, and the interval over subjects does not know.
-    return note + "\none seed proves nothing: --set 'protocol.seeds=[0, 1, 2]' averages three trainings"
+    return note + "\none seed proves nothing; average three: --set 'protocol.seeds=[0, 1, 2]'"
