@@ -142,7 +142,7 @@ def _write_aligned(unit: FitUnit, job: Job) -> dict[str, Any]:
 
 def _write_losses(unit: FitUnit, job: Job) -> dict[str, Any]:
     cell, fit = unit.cell, unit.fit
-    seen = set(load_checkpoint(cell.adapters(fit)).schema["provenance"]["weights"])
+    seen = set(load_checkpoint(cell.adapters(fit), weights=False).schema["provenance"]["weights"])
     if seen & set(fit.held_out):
         raise LeakageError(f"{cell.label}, {fit.name}: its teachers were trained on {sorted(seen & set(fit.held_out))}")
     rows = cell.of(fit.held_out)

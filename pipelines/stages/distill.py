@@ -130,7 +130,7 @@ def _build_problem(unit: StudentUnit, encoders: dict[str, Checkpoint], fabric: F
     shared = problem_tables(cell, cell.full, recipe.prevalent, recipe.prevalent, fabric)
     objective = make_objective(unit.method, cell.task, recipe.distillation)
     if objective.needs_teachers:
-        shared["inherited"] += provenance_of("alignment", load_checkpoint(cell.adapters(cell.full)))
+        shared["inherited"] += provenance_of("alignment", load_checkpoint(cell.adapters(cell.full), weights=False))
     return DistillationProblem(
         network=network,
         objective=objective,

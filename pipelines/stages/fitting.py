@@ -99,7 +99,8 @@ def problem_tables(
     store = store or read_embeddings(cell.embeddings(fit))
     inherited: tuple[Evidence, ...] = ()
     for modality in cell.recipe.modalities:
-        inherited += provenance_of(f"teacher {modality}", load_checkpoint(cell.teacher(fit, modality)))
+        header = load_checkpoint(cell.teacher(fit, modality), weights=False)
+        inherited += provenance_of(f"teacher {modality}", header)
     parts = {"train": fit.train, "validation": fit.validation}
     tables = {
         part: EmbeddingTable(store, columns, having(cell.of(groups), store, needed), fabric.device)

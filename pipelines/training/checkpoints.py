@@ -52,8 +52,8 @@ def save_checkpoint(
         save_file(tensors, partial, metadata={_HEADER: header})
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint.
+def load_checkpoint(path: Path, *, weights: bool = True) -> Checkpoint:
+    """Read a checkpoint, or without `weights` its header only: who it was trained on costs no read of its tensors.
 
     Raises:
         MtpkdError: absent, damaged, or not written by mtpkd.
@@ -61,7 +61,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(_HEADER)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            names = file.keys() if weights else ()
+            state = {name: file.get_tensor(name) for name in names}
     except FileNotFoundError:
         raise MtpkdError(f"{path} is missing: run the stage that writes it") from None
     except (SafetensorError, OSError) as error:

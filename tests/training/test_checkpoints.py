@@ -17,6 +17,8 @@ def test_a_checkpoint_holds_weights_schema_and_the_whole_recipe(tmp_path):
     assert read.schema == {"labels": ["BL1", "PA4"]}
     assert torch.equal(read.part("head")["weight"], STATE["head.weight"])
     assert set(read.part("head")) == {"weight"}
+    header = load_checkpoint(tmp_path / "c.safetensors", weights=False)
+    assert (header.schema, header.recipe, header.state) == (read.schema, recipe, {})
 
 
 def test_equal_checkpoints_have_equal_bytes(tmp_path):
