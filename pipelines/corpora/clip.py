@@ -28,12 +28,17 @@ class Clip:
 
 @dataclass(frozen=True)
 class Failure:
-    """One line of failures.csv: a modality of a clip that could not be used, and why."""
+    """One line of failures.csv: a modality of a clip that could not be used, and why.
+
+    `tolerated` is one that is in the nature of the corpus (a video that never had sound) or costs a few frames only:
+    it is recorded, and the clip does not count as failed.
+    """
 
     clip: str
     modality: str
     file: str
     reason: str
+    tolerated: bool = False
 
 
 @dataclass(frozen=True)

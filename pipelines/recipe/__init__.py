@@ -7,7 +7,7 @@ work. Shipped recipes lie in `recipes/`; the effective recipe of a workspace is 
 from pydantic import model_validator
 
 from pipelines.recipe.base import Settings, Task
-from pipelines.recipe.corpora import BioVidCorpus, Corpora, SyntheticCorpus
+from pipelines.recipe.corpora import AffWild2Corpus, BioVidCorpus, Corpora, SyntheticAffWild2Corpus, SyntheticCorpus
 from pipelines.recipe.learning import (
     AlignmentSettings,
     DistillationSettings,
@@ -19,16 +19,24 @@ from pipelines.recipe.learning import (
     TeacherSettings,
     TrainingSettings,
 )
-from pipelines.recipe.media import BIOSIGNALS, BiosignalSettings, FaceSettings, WindowSettings
+from pipelines.recipe.media import (
+    BIOSIGNALS,
+    AudioSettings,
+    BiosignalSettings,
+    ClipWindow,
+    FaceSettings,
+    SlidingWindows,
+    Windows,
+)
 
 JOINT = "joint"
 """Name of the teacher that sees every modality."""
 
 __all__ = [
-    "BIOSIGNALS", "JOINT", "AlignmentSettings", "BioVidCorpus", "BiosignalSettings", "Corpora", "DistillationSettings",
-    "EncoderSettings", "EvaluationSettings", "FaceSettings", "ModelSettings", "OptimisationSettings",
-    "ProtocolSettings", "Recipe", "Settings", "SyntheticCorpus", "Task", "TeacherSettings", "TrainingSettings",
-    "WindowSettings",
+    "BIOSIGNALS", "JOINT", "AffWild2Corpus", "AlignmentSettings", "AudioSettings", "BioVidCorpus", "BiosignalSettings",
+    "ClipWindow", "Corpora", "DistillationSettings", "EncoderSettings", "EvaluationSettings", "FaceSettings",
+    "ModelSettings", "OptimisationSettings", "ProtocolSettings", "Recipe", "Settings", "SlidingWindows",
+    "SyntheticAffWild2Corpus", "SyntheticCorpus", "Task", "TeacherSettings", "TrainingSettings", "Windows",
 ]  # fmt: skip
 
 
@@ -43,7 +51,9 @@ class Recipe(Settings):
     """Modalities there in training only."""
     faces: FaceSettings = FaceSettings()
     biosignals: BiosignalSettings = BiosignalSettings()
-    windows: WindowSettings = WindowSettings()
+    audio: AudioSettings = AudioSettings()
+    windows: Windows = ClipWindow()
+    """What a model sees of a clip."""
     encoders: dict[str, EncoderSettings]
     """One encoder a modality."""
     model: ModelSettings = ModelSettings()
@@ -66,12 +76,18 @@ class Recipe(Settings):
         partial = {"+".join(subset): subset for subset in subsets if set(subset) != set(self.modalities)}
         return {**partial, JOINT: self.modalities}
 
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Settings of modalities that the recipe does not have: not shown, because they would change nothing."""
+        users = {"faces": ("faces",), "biosignals": BIOSIGNALS, "audio": ("audio",)}
+        return tuple(name for name, modalities in users.items() if not set(modalities) & set(self.modalities))
+
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
-        known = ("faces", *BIOSIGNALS)
+        known = self.corpus.modalities
         for modality in self.modalities:
             if modality not in known:
-                raise ValueError(f"modality {modality!r} is unknown: use {', '.join(known)}")
+                raise ValueError(f"modality {modality!r} is unknown to {self.corpus.name}: use {', '.join(known)}")
         if not self.prevalent or not self.privileged or len(set(self.modalities)) < len(self.modalities):
             raise ValueError(
                 f"prevalent = {list(self.prevalent)} and privileged = {list(self.privileged)}: each needs at least one "
@@ -80,10 +96,18 @@ class Recipe(Settings):
         if set(self.encoders) != set(self.modalities):
             raise ValueError(f"encoders = {sorted(self.encoders)}: exactly one for each of {sorted(self.modalities)}")
         for modality, encoder in self.encoders.items():
-            if encoder.sees_frames != (modality == "faces"):
+            if not encoder.fits(modality):
                 raise ValueError(f"encoders.{modality}.architecture = {encoder.architecture!r} does not fit {modality}")
         self._check_subsets()
+        self._check_continuity()
         return self
+
+    def _check_continuity(self) -> None:
+        if self.corpus.continuous != (self.windows.kind == "sliding"):
+            fitting = "sliding" if self.corpus.continuous else "clip"
+            raise ValueError(f"windows.kind = {self.windows.kind!r} does not fit {self.corpus.name}: use {fitting}")
+        if self.corpus.continuous and self.alignment.term == "kl":
+            raise ValueError("alignment.term = 'kl' compares classes, and the labels are continuous: use another term")
 
     def _check_subsets(self) -> None:
         for subset in self.teachers.subsets or ():

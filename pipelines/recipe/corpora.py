@@ -1,15 +1,19 @@
 """Where the raw data lie and which part of them is used: one class a corpus."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from pipelines.recipe.base import Settings
+from pipelines.recipe.media import BIOSIGNALS
 
 
 class BioVidCorpus(Settings):
     """The BioVid Heat Pain Database, Part A or B, as it lies on disk."""
+
+    modalities: ClassVar[tuple[str, ...]] = ("faces", *BIOSIGNALS)
+    continuous: ClassVar[bool] = False
 
     name: Literal["biovid"] = "biovid"
     """Which adapter reads the corpus."""
@@ -44,4 +48,40 @@ class SyntheticCorpus(BioVidCorpus):
     """Seed of the rendering; independent of the seeds of training."""
 
 
-Corpora = Annotated[BioVidCorpus | SyntheticCorpus, Field(discriminator="name")]
+class AffWild2Corpus(Settings):
+    """The valence-arousal track of Aff-Wild2 (ABAW), as it lies on disk."""
+
+    modalities: ClassVar[tuple[str, ...]] = ("faces", "audio")
+    continuous: ClassVar[bool] = True
+
+    name: Literal["affwild2"] = "affwild2"
+    """Which adapter reads the corpus."""
+    root: Path = Path("data/affwild2")
+    """The folder somewhere below which videos, crops and annotations lie; names and nesting differ by release."""
+    crops: Literal["published", "own"] = "published"
+    """`published`: the cropped_aligned images of a trial where it has them, else its video is cropped; `own`: always
+    crop the video, as will be done at the bedside."""
+    frame_rate: Annotated[float, Field(gt=0)] = 30.0
+    """Frames a second of a trial that has images but no video to tell its time stamps."""
+
+
+class SyntheticAffWild2Corpus(AffWild2Corpus):
+    """Drawn faces with a sound track, rendered to disk in Aff-Wild2's raw layout and read by the same adapter."""
+
+    name: Literal["synthetic-affwild2"] = "synthetic-affwild2"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """Which adapter reads the corpus."""
+    root: Path = Path("data/synthetic-affwild2")
+    """Where the corpus is rendered to; an existing rendering with the same settings is kept."""
+    videos: Annotated[int, Field(ge=4, le=400)] = 16
+    """Videos to render; two of every eight show two people, and one has no sound."""
+    seconds: Annotated[float, Field(ge=2.0, le=3600.0)] = 24.0
+    """Length of a video."""
+    width: Annotated[int, Field(ge=96, le=1920, multiple_of=4)] = 320
+    """Width of the video in pixels; the height is three quarters of it."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the rendering; independent of the seeds of training."""
+
+
+Corpora = Annotated[
+    BioVidCorpus | SyntheticCorpus | AffWild2Corpus | SyntheticAffWild2Corpus, Field(discriminator="name")
+]

@@ -12,16 +12,18 @@ class EncoderSettings(Settings):
     """One modality's encoder."""
 
     architecture: Literal["r3d-18", "small-video", "resnet-18", "small-spectrogram", "wave-cnn", "features-mlp"]
-    """Video: r3d-18, small-video; biosignals: resnet-18, small-spectrogram (spectrograms), wave-cnn, features-mlp."""
+    """Faces: r3d-18, small-video; biosignals and audio: resnet-18, small-spectrogram (spectrograms); biosignals also:
+    wave-cnn, features-mlp."""
     weights: Path | None = None
     """Published weights with torchvision's keys (safetensors or a torch file of tensors); None starts from noise."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     """Dropout on the embedding before the head, and inside the small encoders."""
 
-    @property
-    def sees_frames(self) -> bool:
-        """Whether the architecture reads face crops rather than a biosignal."""
-        return self.architecture in ("r3d-18", "small-video")
+    def fits(self, modality: str) -> bool:
+        """Whether the architecture can read a modality."""
+        of_frames = self.architecture in ("r3d-18", "small-video")
+        of_spectrograms = self.architecture in ("resnet-18", "small-spectrogram")
+        return of_frames if modality == "faces" else of_spectrograms if modality == "audio" else not of_frames
 
 
 class OptimisationSettings(Settings):
@@ -44,6 +46,8 @@ class OptimisationSettings(Settings):
 class ModelSettings(Settings):
     """Shapes shared by teachers and student."""
 
+    fusion: Literal["transformer", "joint-cross-attention"] = "transformer"
+    """How modalities are fused: a multimodal transformer, or joint cross-attention over neighbouring windows."""
     embedding: Annotated[int, Field(ge=8, le=4096)] = 512
     """Width D of every embedding."""
     tokens: Annotated[int, Field(ge=1, le=32)] = 4
@@ -114,7 +118,7 @@ class ProtocolSettings(Settings):
     """Who trains, who validates, who tests. Always by whole subjects."""
 
     name: Literal["k-fold", "loso", "hold-out"] = "k-fold"
-    """Subject-grouped k folds, leave-one-subject-out, or the corpus' published hold-out."""
+    """k folds by group (subject or video), leave one group out, or the corpus' published hold-out (official split)."""
     folds: Annotated[int, Field(ge=2)] = 5
     """Folds of `k-fold`."""
     seeds: tuple[int, ...] = (0,)
@@ -153,3 +157,6 @@ class EvaluationSettings(Settings):
     """Bootstrap resamples of test subjects behind every interval."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     """Coverage of the intervals."""
+    smoothing: Annotated[tuple[Annotated[float, Field(ge=0, le=60)], ...], Field(min_length=1)] = (0.0,)
+    """Widths in seconds of the averaging of continuous predictions over time, 0 for none; of several the one that is
+    best on the validation part of the training groups is used."""

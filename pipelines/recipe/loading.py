@@ -16,6 +16,12 @@ from pydantic import BaseModel, ValidationError
 from pipelines.errors import SettingsError
 from pipelines.recipe import Recipe
 
+_UNIONS = {
+    "corpus": ("biovid", "synthetic", "affwild2", "synthetic-affwild2"),
+    "windows": ("clip", "sliding"),
+}
+"""Settings with a class for each value of a key, and those values."""
+
 SHIPPED = Path(__file__).resolve().parent.parent / "recipes"
 
 
@@ -72,12 +78,14 @@ def plain(settings: BaseModel) -> dict[str, Any]:
 def render_recipe(recipe: Recipe) -> str:
     """The recipe as YAML with a comment over every setting, taken from the settings classes themselves."""
     header = [f"# {line}" if line else "#" for line in (Recipe.__doc__ or "").strip().splitlines()]
-    return "\n".join([*header, *_render(recipe, indent="")]) + "\n"
+    return "\n".join([*header, *_render(recipe, indent="", without=recipe.unused)]) + "\n"
 
 
-def _render(settings: BaseModel, indent: str) -> list[str]:
+def _render(settings: BaseModel, indent: str, without: tuple[str, ...] = ()) -> list[str]:
     lines: list[str] = []
     for name, field in type(settings).model_fields.items():
+        if name in without:
+            continue
         value = getattr(settings, name)
         comment = field.description or (type(value).__doc__ if isinstance(value, BaseModel) else "") or ""
         if not indent:
@@ -134,7 +142,7 @@ def _explain(item: Any, values: dict[str, Any]) -> str:
 
 def _is_union_tag(part: Any, location: tuple[Any, ...]) -> bool:
     # pydantic puts the discriminator's value into the path: corpus.biovid.root is written corpus.root by the user.
-    return len(location) > 1 and location[0] == "corpus" and part == location[1] and part in ("biovid", "synthetic")
+    return len(location) > 1 and location[0] in _UNIONS and part is location[1] and part in _UNIONS[location[0]]
 
 
 def _known_keys(path: list[str]) -> list[str]:

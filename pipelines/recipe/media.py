@@ -63,20 +63,81 @@ class BiosignalSettings(Settings):
         return self
 
 
-class WindowSettings(Settings):
-    """What a model sees of a clip's frames."""
+class AudioSettings(Settings):
+    """From a sound track to log-mel spectrograms."""
 
+    rate: Annotated[int, Field(ge=8000, le=96000)] = 16000
+    """Rate in Hz that a track is resampled to, after mixing its channels to one."""
+    window_seconds: Annotated[float, Field(gt=0, le=1)] = 0.025
+    """Length of an analysis window."""
+    hop_seconds: Annotated[float, Field(gt=0, le=1)] = 0.010
+    """From one analysis window to the next."""
+    mels: Annotated[int, Field(ge=8, le=256)] = 64
+    """Mel bands."""
+    low: Annotated[float, Field(ge=0)] = 125.0
+    """Lowest frequency in Hz."""
+    high: Annotated[float, Field(gt=0)] = 7500.0
+    """Highest frequency in Hz; at most half of `rate`."""
+    seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """Sound around a window's centre that a model hears."""
+
+    @model_validator(mode="after")
+    def _below_nyquist(self) -> "AudioSettings":
+        if not self.low < self.high <= self.rate / 2:
+            raise ValueError(
+                f"audio.low = {self.low} and audio.high = {self.high}: low < high <= half of audio.rate = {self.rate}"
+            )
+        return self
+
+
+class _Windows(Settings):
+    kind: Literal["clip", "sliding"]
+    """`clip`: one window a clip with the clip's label; `sliding`: many with labels of their own."""
+    frames: Annotated[int, Field(ge=1, le=256)] = 10
+    """Frames that a model sees of a window."""
+    samplings: Annotated[int, Field(ge=1, le=64)] = 4
+    """Temporal samplings of a window kept in the embedding cache: the first is regular, the others are jittered."""
+
+
+class ClipWindow(_Windows):
+    """One window a clip, at the same place in all of them; a frame from each of as many equal segments."""
+
+    kind: Literal["clip"] = "clip"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """`clip`: one window a clip with the clip's label; `sliding`: many with labels of their own."""
     start: Annotated[float, Field(ge=0.0)] = 2.0
     """Start of the window in seconds; the paper reads 2.0 to 5.0 s."""
     stop: Annotated[float, Field(gt=0.0)] = 5.0
     """End of the window in seconds."""
-    frames: Annotated[int, Field(ge=1, le=256)] = 10
-    """Frames drawn from the window, one from each of as many equal segments."""
-    samplings: Annotated[int, Field(ge=1, le=64)] = 4
-    """Temporal samplings a clip kept in the embedding cache: the first is regular, the others are jittered."""
+
+    @property
+    def context(self) -> int:
+        """Neighbouring windows that a fused model sees, itself included."""
+        return 1
 
     @model_validator(mode="after")
-    def _ordered(self) -> "WindowSettings":
+    def _ordered(self) -> "ClipWindow":
         if self.stop <= self.start:
             raise ValueError(f"windows.stop = {self.stop} must be greater than windows.start = {self.start}")
         return self
+
+
+class SlidingWindows(_Windows):
+    """Windows along a trial whose label changes: each predicts its own moment, and sees its neighbours."""
+
+    kind: Literal["sliding"] = "sliding"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """`clip`: one window a clip with the clip's label; `sliding`: many with labels of their own."""
+    stride: Annotated[int, Field(ge=1, le=64)] = 3
+    """Frames of the video from one frame of a window to the next."""
+    hop: Annotated[int, Field(ge=1, le=1000)] = 15
+    """Frames of the video from one window's centre to the next; values between centres are interpolated."""
+    context: Annotated[int, Field(ge=1, le=63)] = 5
+    """Neighbouring windows that a fused model sees, itself in the middle; odd."""
+
+    @model_validator(mode="after")
+    def _has_middle(self) -> "SlidingWindows":
+        if self.context % 2 == 0:
+            raise ValueError(f"windows.context = {self.context} has no middle: use an odd number")
+        return self
+
+
+Windows = Annotated[ClipWindow | SlidingWindows, Field(discriminator="kind")]

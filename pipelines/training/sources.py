@@ -13,7 +13,7 @@ from pipelines.cache.biosignals import BiosignalShard
 from pipelines.cache.faces import FaceShard
 from pipelines.cache.tables import ClipRow
 from pipelines.models.encoders import INPUT_VIEW
-from pipelines.recipe import Recipe, WindowSettings
+from pipelines.recipe import Recipe, ClipWindow
 from pipelines.workspace import Workspace
 
 # Channel statistics of Kinetics-400, which published R3D-18 weights were trained with (torchvision's transforms).
@@ -44,7 +44,7 @@ class FrameSource(Source):
 
     view = "frames"
 
-    def __init__(self, workspace: Workspace, windows: WindowSettings) -> None:
+    def __init__(self, workspace: Workspace, windows: ClipWindow) -> None:
         self._open = partial(workspace.shard, "faces")
         self._windows = windows
         self._shards: dict[str, FaceShard] = {}

@@ -4,12 +4,12 @@ import pytest
 from pipelines.cache.faces import FaceShardWriter
 from pipelines.cache.tables import ClipRow
 from pipelines.media.faces import FaceCrop
-from pipelines.recipe import WindowSettings
+from pipelines.recipe import ClipWindow
 from pipelines.training.sources import PIXEL_MEAN, PIXEL_STD, FrameSource
 from pipelines.workspace import Workspace, atomic_path
 
 SIZE = 32
-WINDOWS = WindowSettings(start=1.0, stop=3.0, frames=4, samplings=2)
+WINDOWS = ClipWindow(start=1.0, stop=3.0, frames=4, samplings=2)
 
 
 def crops(valid):
