@@ -1,6 +1,6 @@
 # Everything a checkout needs, in the few commands that the Dockerfile and .ci/run use too.
 .DEFAULT_GOAL := help
-.PHONY: help system install demo test lint bench clean
+.PHONY: help system install demo demo-affwild2 test lint bench clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 EXTRAS ?= [dev]
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 system:  ## Install the system libraries of apt-packages.txt where Debian's package manager lacks them
 	@sh scripts/install-system-packages.sh apt-packages.txt
@@ -24,6 +24,9 @@ $(VENV)/.installed: constraints.txt pyproject.toml
 
 demo: install  ## Render a small corpus, run all five stages on it, print the results
 	$(BIN)/mtpkd run demo
+
+demo-affwild2: install  ## The same for continuous valence and arousal, with sound
+	$(BIN)/mtpkd run demo-affwild2
 
 test: install lint  ## Lint, check types, run the whole test suite
 	$(BIN)/python -m pytest

@@ -1,6 +1,9 @@
 """`mtpkd evaluate`: stage 5."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from mtpkd_cli.options import DependenciesOption, MetricOption, WorkersOption, WorkspaceOption, open_workspace, speak
 
@@ -14,8 +17,11 @@ def evaluate(
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
     with_dependencies: DependenciesOption = False,
+    submission: Annotated[
+        Path | None, typer.Option("--submission", help="Also write every student's ABAW submission file there.")
+    ] = None,
 ) -> None:
-    """Students and teachers -> predictions on test subjects, results.csv, results.json and a table."""
+    """Students and teachers -> predictions on test subjects or videos, results.csv, results.json and a table."""
     from pipelines.corpora import task_of
     from pipelines.metrics import get_metric
     from pipelines.stages import evaluate as stage
@@ -29,10 +35,13 @@ def evaluate(
         run_before("evaluate", recipe, place, workers=workers)
     stage.run(recipe, place, workers=workers)
     show_results(recipe, place, metric)
+    if submission is not None:
+        for path in stage.write_submissions(recipe, place, submission):
+            print(f"submission: {path}")
 
 
 def show_results(recipe: "Recipe", place: "Workspace", name: str | None) -> None:
-    """Print the table of one metric, by default the task's headline."""
+    """Print the table of one metric, by default the task's headline; of continuous dimensions each has a column."""
     from rich.console import Console
 
     from pipelines.corpora import task_of
@@ -42,6 +51,7 @@ def show_results(recipe: "Recipe", place: "Workspace", name: str | None) -> None
 
     task = task_of(recipe.corpus)
     metric = get_metric(name, task) if name else metrics_for(task)[0]
+    labels = task.labels if task.kind == "continuous" else ()
     console = Console(highlight=False)
     console.print()
     print_table(
@@ -51,5 +61,7 @@ def show_results(recipe: "Recipe", place: "Workspace", name: str | None) -> None
         task=task,
         note=describe_protocol(recipe),
         confidence=recipe.evaluation.confidence,
+        dimensions={label: read_rows(place, f"{metric.name}-{label}") for label in labels},
+        unit="videos" if recipe.corpus.continuous else "groups",
     )
     console.print(f"\nall metrics: {place.results('.csv')}, {place.results('.json')}", soft_wrap=True)

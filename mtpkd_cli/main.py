@@ -9,6 +9,7 @@ from mtpkd_cli import (
     crop_faces,
     distill,
     evaluate,
+    extract_audio,
     extract_biosignals,
     preprocess,
     run,
@@ -34,6 +35,7 @@ app.command("align")(align.align)
 app.command("distill")(distill.distill)
 app.command("evaluate")(evaluate.evaluate)
 app.command("crop-faces")(crop_faces.crop_faces)
+app.command("extract-audio")(extract_audio.extract_audio)
 app.command("extract-biosignals")(extract_biosignals.extract_biosignals)
 
 

@@ -13,7 +13,9 @@ class CorpusName(StrEnum):
     """Corpora that can be preprocessed."""
 
     biovid = "biovid"
+    affwild2 = "affwild2"
     synthetic = "synthetic"
+    synthetic_affwild2 = "synthetic-affwild2"
 
 
 class Kind(StrEnum):
@@ -21,9 +23,15 @@ class Kind(StrEnum):
 
     faces = "faces"
     biosignals = "biosignals"
+    audio = "audio"
 
 
-SHIPPED = {CorpusName.biovid: "biovid", CorpusName.synthetic: "demo"}
+SHIPPED = {
+    CorpusName.biovid: "biovid",
+    CorpusName.affwild2: "affwild2",
+    CorpusName.synthetic: "demo",
+    CorpusName.synthetic_affwild2: "demo-affwild2",
+}
 """The recipe that a new workspace of a corpus starts with."""
 
 
@@ -36,7 +44,7 @@ def preprocess(
     workers: WorkersOption = None,
     max_failures: MaxFailuresOption = 0.05,
 ) -> None:
-    """Raw corpus -> face crops and biosignals in HDF5 shards, clips.csv and failures.csv."""
+    """Raw corpus -> face crops, biosignals and sound in HDF5 shards, clips.csv and failures.csv."""
     from pipelines.errors import SettingsError
     from pipelines.recipe.loading import load_recipe, override_recipe
     from pipelines.stages import preprocess as stage

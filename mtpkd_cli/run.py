@@ -9,7 +9,9 @@ from mtpkd_cli.options import RUNS, MaxFailuresOption, MetricOption, NewWorkspac
 
 
 def run(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe (biovid, demo) or a YAML file.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A shipped recipe (biovid, affwild2, demo, demo-affwild2) or a YAML file.")
+    ],
     root: Annotated[Path | None, typer.Argument(help="Where the corpus lies.", show_default="as in the recipe")] = None,
     workspace: NewWorkspaceOption = None,
     settings: Annotated[

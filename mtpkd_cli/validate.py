@@ -1,6 +1,7 @@
 """`mtpkd validate`: what a corpus holds, before hours of work."""
 
 from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from pipelines.corpora.validation import FileCount, ValidationReport
+    from pipelines.corpora.clip import Failure
+    from pipelines.corpora.validation_report import FileCount, ValidationReport
+    from pipelines.recipe import AffWild2Corpus, BioVidCorpus
 
 _VALUES = 3
 """Most different values of a property that are shown."""
@@ -32,33 +35,54 @@ class Part(StrEnum):
 def validate(
     corpus: Annotated[CorpusName, typer.Argument(help="Which corpus to read.")],
     root: Annotated[Path | None, typer.Argument(help="Where it lies.", show_default="data/CORPUS")] = None,
-    part: Annotated[Part, typer.Option("--part", help="Part of BioVid.")] = Part.A,
+    part: Annotated[Part | None, typer.Option("--part", help="Part of BioVid.", show_default="A")] = None,
 ) -> None:
     """Raw corpus -> counts of what is there, missing and unreadable; exits with 1 where anything is wrong."""
     from rich.console import Console
     from tqdm import tqdm
 
     from pipelines.corpora.validation import validate_corpus
-    from pipelines.recipe import BioVidCorpus, SyntheticCorpus
 
-    chosen = {CorpusName.biovid: BioVidCorpus, CorpusName.synthetic: SyntheticCorpus}[corpus]
-    # All five classes: preprocessing another task later should hold no surprise.
-    settings = chosen(root=root or Path("data") / corpus.value, part=part.value, task="pain-five")
+    settings, title = _settings(corpus, root or Path("data") / corpus.value, part)
     with tqdm(desc="validate", unit="clip", disable=None, delay=1, leave=False) as bar:
         report = validate_corpus(settings, progress=bar)
     console = Console(highlight=False, markup=False)
-    _print_summary(console, report, f"{corpus.value}, part {part.value}")
-    _print_problems(console, report)
+    _print_summary(console, report, title)
+    _print_kinds(console, report.noted, report.examples, "observations")
+    _print_kinds(console, report.problems, report.examples, "problems")
     if report.problems:
         raise typer.Exit(1)
+    console.print("\nno problems found")
+
+
+def _settings(corpus: CorpusName, root: Path, part: Part | None) -> tuple["BioVidCorpus | AffWild2Corpus", str]:
+    """What to read, and its name in the report."""
+    from pipelines.errors import SettingsError
+    from pipelines.recipe import AffWild2Corpus, BioVidCorpus, SyntheticAffWild2Corpus, SyntheticCorpus
+
+    if corpus in (CorpusName.affwild2, CorpusName.synthetic_affwild2):
+        if part is not None:
+            raise SettingsError(f"--part {part.value}: {corpus.value} has no parts, leave the option out")
+        of_videos = AffWild2Corpus if corpus is CorpusName.affwild2 else SyntheticAffWild2Corpus
+        return of_videos(root=root), corpus.value
+    part = part or Part.A
+    of_clips = BioVidCorpus if corpus is CorpusName.biovid else SyntheticCorpus
+    # All five classes: preprocessing another task later should hold no surprise.
+    return of_clips(root=root, part=part.value, task="pain-five"), f"{corpus.value}, part {part.value}"
 
 
 def _print_summary(console: "Console", report: "ValidationReport", title: str) -> None:
     console.print(f"{title}: {report.root}\n", soft_wrap=True)
-    sexes = ", ".join(f"{count} {sex}" for sex, count in report.subjects_by_sex.items())
-    classes = "   ".join(f"{name} {count:,}" for name, count in report.clips_per_class.items() if count)
-    console.print(f"subjects {report.subjects:>8,}   {sexes}")
-    console.print(f"clips    {report.clips:>8,}   {classes}\n")
+    if report.layout:
+        width = max(len(what) for what, _ in report.layout)
+        for what, where in report.layout:
+            console.print(f"{what:<{width}}   {where}", soft_wrap=True)
+        console.print()
+    names = max(len(total.name) for total in report.totals)
+    digits = max(8, *(len(f"{total.number:,}") for total in report.totals))
+    for total in report.totals:
+        console.print(f"{total.name:<{names}} {total.number:>{digits},}   {total.parts}")
+    console.print()
     console.print(_file_table(report))
 
 
@@ -70,9 +94,9 @@ def _file_table(report: "ValidationReport") -> "Table":
     for heading in ("there", "missing", "unreadable"):
         table.add_column(heading, justify="right")
     table.add_column("what they hold", overflow="fold")
-    for modality, count in report.files.items():
+    for kind, count in report.files.items():
         numbers = (f"{number:,}" for number in (count.there, count.missing, count.unreadable))
-        table.add_row(modality, *numbers, "\n".join(_told(count)))
+        table.add_row(kind, *numbers, "\n".join(_told(count)))
     return table
 
 
@@ -89,16 +113,19 @@ def _told(count: "FileCount") -> list[str]:
     return lines
 
 
-def _print_problems(console: "Console", report: "ValidationReport") -> None:
-    """Problems by modality and reason, the commonest first, each with its first file."""
-    if not report.problems:
-        console.print("\nno problems found")
+def _print_kinds(console: "Console", found: Sequence["Failure"], examples: int, noun: str) -> None:
+    """What was found by modality and reason, the commonest first, each with its first places."""
+    if not found:
         return
-    console.print(f"\n{len(report.problems):,} problems found")
-    kinds = Counter((problem.modality, problem.reason) for problem in report.problems)
+    console.print(f"\n{len(found):,} {noun} found")
+    kinds = Counter((failure.modality, failure.reason) for failure in found)
     for (modality, reason), number in kinds.most_common(_REASONS):
-        first = next(p for p in report.problems if (p.modality, p.reason) == (modality, reason))
+        places: dict[str, str] = {}
+        for failure in found:
+            if (failure.modality, failure.reason) == (modality, reason):
+                places.setdefault(failure.clip, failure.file)
         console.print(f"{number:>7,}  {modality}: {reason}", soft_wrap=True)
-        console.print(f"         {'first: ' if number > 1 else ''}{first.file}", soft_wrap=True)
+        for index, place in enumerate(list(places.values())[:examples]):
+            console.print(f"         {'first: ' if number > 1 and not index else ''}{place}", soft_wrap=True)
     if len(kinds) > _REASONS:
-        console.print(f"         and {len(kinds) - _REASONS} more kinds of problems")
+        console.print(f"         and {len(kinds) - _REASONS} more kinds of {noun}")

@@ -23,6 +23,11 @@ class Column:
     present: np.ndarray
     outputs: np.ndarray | None = None
 
+    def taken(self, rows: np.ndarray) -> "Column":
+        """Some of its rows, in the given order."""
+        outputs = None if self.outputs is None else self.outputs[rows]
+        return Column(self.embeddings[rows], self.present[rows], outputs)
+
 
 @dataclass(frozen=True)
 class EmbeddingStore:

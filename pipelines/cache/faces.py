@@ -4,10 +4,11 @@ Chunks of compressed whole clips would have to be unpacked to reach a single fra
 frame at a seventh of the raw size. A frame without a face has no bytes and is False in `valid`: it is never zeros.
 
 Layout: clips (N,) names; ranges (N, 2) first and last+1 frame of each clip; valid (F,) bool; times (F,) seconds;
-boxes (F, 4) pixels of the video, NaN without a face; and either bytes (total,) with offsets (F + 1,), or pixels
-(F', S, S, 3) with rows (F,), -1 without a face.
+boxes (F, 4) pixels of the video, NaN without a face and where someone else made the crop; and either bytes (total,)
+with offsets (F + 1,), or pixels (F', S, S, 3) with rows (F,), -1 without a face.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from pipelines.cache.hdf5 import attribute, create, dataset, names, open_for_rea
 from pipelines.media.faces import FaceCrop, decode_jpeg, encode_jpeg
 
 _CHUNK_BYTES = 1 << 16
+BUFFER_BYTES = 8 << 20
+"""Crops are written in blocks of about this size: that of a BioVid clip as raw pixels, which thus takes one block."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,28 @@ class ClipFrames:
         return float(self.valid.mean()) if len(self.valid) else 0.0
 
 
+class _Index:
+    """What is known of the frames of one clip, in 32 bytes a frame."""
+
+    def __init__(self) -> None:
+        self.times = array("d")
+        self.boxes = array("f")
+        self.stored = array("q")
+
+    def add(self, crop: FaceCrop, stored: int | None) -> None:
+        """One frame, and the bytes or rows stored of it; None without a face."""
+        box = crop.box if crop.box is not None and stored is not None else (np.nan,) * 4
+        self.times.append(crop.time_s)
+        self.boxes.extend(box)
+        self.stored.append(-1 if stored is None else stored)
+
+    def valid(self) -> np.ndarray:
+        """(n,) bool."""
+        return np.array(self.stored, dtype="int64") >= 0
+
+
 class FaceShardWriter:
-    """Writes a shard clip by clip; memory stays flat at one clip's crops. The index is written when it is left.
+    """Writes a shard clip by clip; memory stays flat at BUFFER_BYTES of crops. The index is written when it is left.
 
     Args:
         path: where to write, given by `atomic_path`.
@@ -55,31 +78,42 @@ class FaceShardWriter:
         else:
             self._data = self._file.create_dataset("bytes", (0,), "uint8", maxshape=(None,), chunks=(_CHUNK_BYTES,))
         self._clips: list[str] = []
-        self._ranges: list[tuple[int, int]] = []
-        self._valid: list[bool] = []
-        self._times: list[float] = []
-        self._boxes: list[Sequence[float]] = []
-        self._stored: list[int] = []
+        self._indices: list[_Index] = []
 
     def add(self, clip: str, crops: Iterable[FaceCrop]) -> ClipFrames:
         """Append a clip. The iterator may raise: then nothing of the clip is kept."""
-        taken = [(crop.time_s, crop.box, self._pack(crop.image)) for crop in crops]
-        first = len(self._valid)
-        packed = [data for _, _, data in taken if data is not None]
-        self._append(packed)
-        for time_s, box, data in taken:
-            self._valid.append(data is not None)
-            self._times.append(time_s)
-            self._boxes.append(tuple(box) if box is not None and data is not None else (np.nan,) * 4)
-            self._stored.append(0 if data is None else len(data))
+        before = self._data.shape[0]
+        index = _Index()
+        try:
+            self._take(crops, index)
+        except BaseException:
+            if self._data.shape[0] > before:
+                self._data.resize(before, axis=0)
+            raise
         self._clips.append(clip)
-        self._ranges.append((first, len(self._valid)))
-        return ClipFrames(valid=np.array(self._valid[first:]), times=np.array(self._times[first:]))
+        self._indices.append(index)
+        return ClipFrames(valid=index.valid(), times=np.array(index.times))
 
-    def _pack(self, image: np.ndarray | None) -> np.ndarray | None:
-        if image is None:
+    def _take(self, crops: Iterable[FaceCrop], index: _Index) -> None:
+        packed: list[np.ndarray] = []
+        waiting = 0
+        for crop in crops:
+            data = self._pack(crop)
+            index.add(crop, None if data is None else len(data))
+            if data is not None:
+                packed.append(data)
+                waiting += data.nbytes
+            if waiting >= BUFFER_BYTES:
+                self._append(packed)
+                packed, waiting = [], 0
+        self._append(packed)
+
+    def _pack(self, crop: FaceCrop) -> np.ndarray | None:
+        if crop.image is None:
             return None
-        return image[None] if self._raw else np.frombuffer(encode_jpeg(image), np.uint8)
+        if self._raw:
+            return crop.image[None]
+        return np.frombuffer(encode_jpeg(crop.image) if crop.jpeg is None else crop.jpeg, np.uint8)
 
     def _append(self, packed: list[np.ndarray]) -> None:
         if packed:
@@ -97,16 +131,24 @@ class FaceShardWriter:
         self._file.close()
 
     def _write_index(self) -> None:
+        indices = self._indices
+        valid = _joined([index.valid() for index in indices], "bool")
+        stored = _joined([index.stored for index in indices], "int64")
+        last = np.cumsum([len(index.times) for index in indices], dtype="int64")
         self._file["clips"] = np.array(self._clips, dtype=h5py.string_dtype())
-        self._file["ranges"] = np.array(self._ranges, dtype="int64").reshape(-1, 2)
-        self._file["valid"] = np.array(self._valid, dtype=bool)
-        self._file["times"] = np.array(self._times, dtype="float64")
-        self._file["boxes"] = np.array(self._boxes, dtype="float32").reshape(-1, 4)
-        ends = np.cumsum(self._stored, dtype="int64")
+        self._file["ranges"] = np.stack([np.concatenate([[0], last])[:-1], last], 1).astype("int64")
+        self._file["valid"] = valid
+        self._file["times"] = _joined([index.times for index in indices], "float64")
+        self._file["boxes"] = _joined([index.boxes for index in indices], "float32").reshape(-1, 4)
+        ends = np.cumsum(np.maximum(stored, 0), dtype="int64")
         if self._raw:
-            self._file["rows"] = np.where(self._valid, ends - 1, -1).astype("int64")
+            self._file["rows"] = np.where(valid, ends - 1, -1).astype("int64")
         else:
             self._file["offsets"] = np.concatenate([[0], ends]).astype("int64")
+
+
+def _joined(parts: Sequence[array | np.ndarray], dtype: str) -> np.ndarray:
+    return np.concatenate([np.zeros(0, dtype), *(np.asarray(part, dtype) for part in parts)])
 
 
 class FaceShard:

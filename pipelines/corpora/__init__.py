@@ -1,21 +1,53 @@
-"""Raw data on disk -> clips: one adapter a corpus, chosen by `settings.name`."""
+"""Raw data on disk -> clips: one adapter a corpus, chosen by its settings."""
 
-from pipelines.corpora.biovid import index_biovid, task_of
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from pipelines.corpora import affwild2, biovid
+from pipelines.corpora.affwild2_layout import VALIDATION
 from pipelines.corpora.biovid_subjects import HOLD_OUT_VALIDATION
 from pipelines.corpora.clip import Clip, Corpus, Failure
-from pipelines.recipe import BioVidCorpus
+from pipelines.recipe import AffWild2Corpus, BioVidCorpus, Task
 
 __all__ = ["Clip", "Corpus", "Failure", "index_corpus", "published_hold_out", "task_of"]
 
-_ADAPTERS = {"biovid": index_biovid, "synthetic": index_biovid}
-_HOLD_OUTS = {"biovid": HOLD_OUT_VALIDATION}
+
+class InGroup(Protocol):
+    """What is known of a clip: one of the index, or a row of clips.csv."""
+
+    @property
+    def group(self) -> str:
+        """What may not be split."""
+        ...
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What else the corpus says of it."""
+        ...
 
 
-def index_corpus(settings: BioVidCorpus) -> Corpus:
+def index_corpus(settings: BioVidCorpus | AffWild2Corpus) -> Corpus:
     """List a corpus' clips, their files, and what is not there; see the adapter for what it raises."""
-    return _ADAPTERS[settings.name](settings)
+    if isinstance(settings, AffWild2Corpus):
+        return affwild2.index_affwild2(settings)
+    return biovid.index_biovid(settings)
 
 
-def published_hold_out(settings: BioVidCorpus) -> tuple[str, ...]:
-    """Groups that the corpus' published hold-out protocol tests on; none where there is no such protocol."""
-    return _HOLD_OUTS.get(settings.name, ())
+def task_of(settings: BioVidCorpus | AffWild2Corpus) -> Task:
+    """What is predicted."""
+    if isinstance(settings, AffWild2Corpus):
+        return affwild2.task_of(settings)
+    return biovid.task_of(settings)
+
+
+def published_hold_out(settings: BioVidCorpus | AffWild2Corpus, clips: Iterable[InGroup] = ()) -> tuple[str, ...]:
+    """Groups that the corpus' published hold-out protocol tests on; none where there is no such protocol.
+
+    Args:
+        settings: the corpus.
+        clips: of Aff-Wild2, whose official split stands in its annotation folders: the videos with any trial in the
+            validation set.
+    """
+    if isinstance(settings, AffWild2Corpus):
+        return tuple(sorted({clip.group for clip in clips if clip.attributes.get("set") == VALIDATION}))
+    return HOLD_OUT_VALIDATION if settings.name == "biovid" else ()

@@ -14,38 +14,29 @@ quarter of the subjects show next to nothing, so what a student can see is less 
 `synthetic_truth` draws subjects and courses, `synthetic_biosignals` the signals, `synthetic_head` and `synthetic_face`
 the pictures.
 
-- Every clip draws from streams derived from (seed, subject, class, number): the same bytes in any order and process.
-- A record beside the corpus says what it was rendered with. A rendering that was killed is finished by the next call,
-  another rendering or foreign data in the folder are never touched.
+Every clip draws from streams derived from (seed, subject, class, number): the same bytes in any order and process.
 """
 
-import fcntl
-import json
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipelines.corpora import synthetic_biosignals, synthetic_face
 from pipelines.corpora.biovid import CLASSES, task_of
 from pipelines.corpora.progress import Progress
+from pipelines.corpora.rendering import render_once, render_units
 from pipelines.corpora.synthetic_truth import Subject, draw_course, draw_subjects, stream
 from pipelines.errors import SettingsError
 from pipelines.media.video import write_video
 from pipelines.recipe import SyntheticCorpus
 from pipelines.workspace import write_text
 
-RECORD = "synthetic.json"
-"""File in the root that says what the corpus was rendered with."""
-
 FRAME_RATE = 25
 
 _RENDERER = 1
 """Raised with every change of what is drawn or simulated."""
 
-_LOCK = ".lock"
 _COURSE, _SIGNALS, _FACE = 0, 1, 2
 """Last keys of a clip's streams; the first are subject, class and number."""
 
@@ -65,18 +56,7 @@ def render_synthetic(settings: SyntheticCorpus, *, workers: int = 1, progress: P
         SettingsError: the folder holds something else, or the settings cannot be rendered.
     """
     _check(settings)
-    root, record = settings.root, _record_of(settings)
-    _refuse_foreign(root, record)
-    root.mkdir(parents=True, exist_ok=True)
-    with _only_renderer(root):
-        _refuse_foreign(root, record)
-        if _read_record(root) == record | {"complete": True}:
-            return root
-        _write_record(root, record | {"complete": False})
-        _render_subjects(settings, workers, progress)
-        write_text(_part(settings) / "starting_point" / "samples.csv", _samples_table(settings))
-        _write_record(root, record | {"complete": True})
-    return root
+    return render_once(settings.root, _record_of(settings), lambda: _render(settings, workers, progress))
 
 
 def render_subject(settings: SyntheticCorpus, subject: Subject) -> int:
@@ -111,28 +91,14 @@ def render_subject(settings: SyntheticCorpus, subject: Subject) -> int:
     return len(clips)
 
 
-def _render_subjects(settings: SyntheticCorpus, workers: int, progress: Progress | None) -> None:
+def _render(settings: SyntheticCorpus, workers: int, progress: Progress | None) -> None:
     subjects = draw_subjects(settings.seed, settings.subject_count)
     if progress is not None:
         progress.reset(len(subjects) * len(task_of(settings).labels) * settings.clips_per_class)
-    for count in _mapped(settings, subjects, workers):
+    for count in render_units(partial(render_subject, settings), subjects, workers):
         if progress is not None:
             progress.update(count)
-
-
-def _mapped(settings: SyntheticCorpus, subjects: list[Subject], workers: int) -> Iterator[int]:
-    if workers <= 1:
-        yield from (render_subject(settings, subject) for subject in subjects)
-        return
-    # Forking would copy the threads' locks of libraries that the caller has loaded.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
-        yield from pool.map(render_subject, [settings] * len(subjects), subjects)
-
-
-def _one_thread() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
+    write_text(_part(settings) / "starting_point" / "samples.csv", _samples_table(settings))
 
 
 def _clips(settings: SyntheticCorpus, subject: Subject) -> Iterator[tuple[str, int, str]]:
@@ -165,41 +131,3 @@ def _record_of(settings: SyntheticCorpus) -> dict[str, Any]:
     shaping = ("part", "subject_count", "clips_per_class", "seconds", "width", "seed")
     chosen = {name: getattr(settings, name) for name in shaping}
     return {"renderer": _RENDERER, **chosen, "classes": list(task_of(settings).labels)}
-
-
-def _refuse_foreign(root: Path, record: dict[str, Any]) -> None:
-    """Raise SettingsError where the folder holds anything but this very rendering, finished or not."""
-    if root.exists() and not root.is_dir():
-        raise SettingsError(f"{root} is a file: choose another corpus.root")
-    found = _read_record(root)
-    if found is None:
-        if others := [path.name for path in root.glob("*") if path.name != _LOCK]:
-            raise SettingsError(
-                f"{root} holds {sorted(others)[0]}, which is no synthetic corpus: choose an empty folder as corpus.root"
-            )
-    elif changed := [key for key in record if found.get(key) != record[key]]:
-        key = changed[0]
-        raise SettingsError(
-            f"{root} holds a synthetic corpus rendered with {key} = {found.get(key)}, not {record[key]}: "
-            "delete that folder, or choose another corpus.root"
-        )
-
-
-def _read_record(root: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads((root / RECORD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def _write_record(root: Path, record: dict[str, Any]) -> None:
-    write_text(root / RECORD, json.dumps(record, indent=2) + "\n")
-
-
-@contextmanager
-def _only_renderer(root: Path) -> Iterator[None]:
-    """Wait for another process that renders the same folder; the lock ends with the process that holds it."""
-    with (root / _LOCK).open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

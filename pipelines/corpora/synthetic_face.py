@@ -12,14 +12,18 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from pipelines.corpora.synthetic_camera import Camera
 from pipelines.corpora.synthetic_head import LEFT, SHIFT, TOP, Look, draw_look, paint_background, paint_head, to_pixels
 from pipelines.corpora.synthetic_truth import ACTIONS, Subject, stream
 
 _LOOK_STREAM = 3
 """Second key of the stream that invents a subject's looks."""
 
-_UNIT = 0.175
+UNIT = 0.175
 """Half a face's width as a share of the picture's width."""
+
+_BLOCK = 256
+"""Frames whose outlines are held at once, so that memory stays flat in the length of a video."""
 
 _OVERSAMPLING = 1.7
 """Pixels of the head's canvas a pixel of the picture: anti-aliasing of what is drawn twice."""
@@ -41,7 +45,7 @@ def frame_times(seconds: float, rate: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Portrait:
+class Portrait:
     """What is painted once a subject.
 
     Attributes:
@@ -75,33 +79,44 @@ def draw_frames(
     Yields:
         T frames, RGB (height, width, 3) uint8.
     """
-    portrait = _portrait(seed, subject.index, subject.sex, subject.age, width)
-    features = _Features(portrait, actions)
+    portrait = portray(seed, subject.index, subject.sex, subject.age, width)
     motion = _motion(rng, len(actions), rate)
-    height = height_of(width)
-    pad = 32  # the grain is drawn once, a little larger than the picture, and cut elsewhere for each frame
-    noise = np.rint(rng.normal(0.0, 1.4, (height + pad, width + pad, 1))).astype(np.int16).repeat(3, axis=2)
-    offsets = rng.integers(0, pad, (len(actions), 2))
-    gain = 1.0 + 0.03 * rng.normal() + 0.004 * rng.normal(size=len(actions))
-    for frame in range(len(actions)):
-        warp = _warp(motion[frame], portrait.scale, width, height)
-        head = cv2.warpAffine(features.draw(frame), warp, (width, height), flags=cv2.INTER_LINEAR)
-        alpha = cv2.warpAffine(portrait.alpha, warp, (width, height), flags=cv2.INTER_LINEAR)
-        picture = cv2.blendLinear(head, portrait.background, alpha, 1.0 - alpha)
-        dy, dx = offsets[frame]
-        grain = noise[dy : dy + height, dx : dx + width]
-        yield cv2.addWeighted(picture, gain[frame], grain, 1.0, 0.0, dtype=cv2.CV_8U)
+    camera = Camera(rng, height=height_of(width), width=width, frames=len(actions))
+    for frame, picture in enumerate(draw_poses(portrait, actions, motion)):
+        yield camera.take(picture, frame)
+
+
+def draw_poses(portrait: Portrait, actions: np.ndarray, motion: np.ndarray) -> Iterator[np.ndarray]:
+    """Draw a face as no camera has seen it yet.
+
+    Args:
+        portrait: whose face it is, and what stands behind it.
+        actions: how strongly each of ACTIONS is shown, (T, 7); negative ones do the opposite.
+        motion: of the head, (T, 4): shift right and down in units, roll in radians, growth.
+
+    Yields:
+        T pictures, RGB (height, width, 3) uint8.
+    """
+    height, width = portrait.background.shape[:2]
+    for start in range(0, len(actions), _BLOCK):
+        features = _Features(portrait, actions[start : start + _BLOCK])
+        for frame, pose in enumerate(motion[start : start + _BLOCK]):
+            warp = place_head(pose, portrait.scale, width, height)
+            head = cv2.warpAffine(features.draw(frame), warp, (width, height), flags=cv2.INTER_LINEAR)
+            alpha = cv2.warpAffine(portrait.alpha, warp, (width, height), flags=cv2.INTER_LINEAR)
+            yield cv2.blendLinear(head, portrait.background, alpha, 1.0 - alpha)
 
 
 @lru_cache(maxsize=2)
-def _portrait(seed: int, index: int, sex: str, age: int, width: int) -> _Portrait:
+def portray(seed: int, index: int, sex: str, age: int, width: int) -> Portrait:
+    """Invent how a person looks and paint what does not move; the same for the same arguments."""
     rng = stream(seed, index, _LOOK_STREAM)
     look = draw_look(rng, sex, age)
-    unit = _UNIT * width
+    unit = UNIT * width
     scale = _OVERSAMPLING * unit
     head, alpha = paint_head(rng, look, scale)
     background = paint_background(rng, look, height_of(width), width, unit)
-    return _Portrait(look, scale, head, alpha, np.clip(background, 0, 255).astype(np.uint8))
+    return Portrait(look, scale, head, alpha, np.clip(background, 0, 255).astype(np.uint8))
 
 
 def _motion(rng: np.random.Generator, frames: int, rate: float) -> np.ndarray:
@@ -113,13 +128,13 @@ def _motion(rng: np.random.Generator, frames: int, rate: float) -> np.ndarray:
     return place + (size * np.sin(2 * np.pi * frequency * times[:, None, None] + phase)).sum(axis=-1)
 
 
-def _warp(motion: np.ndarray, scale: float, width: int, height: int) -> np.ndarray:
-    """Affine (2, 3) from the canvas to the picture; the head turns about the neck."""
-    right, down, roll, growth = motion
-    ratio = _UNIT * width / scale * (1 + growth)
+def place_head(pose: np.ndarray, scale: float, width: int, height: int) -> np.ndarray:
+    """Affine (2, 3) from the head's canvas to the picture, for one row of a motion; the head turns about the neck."""
+    right, down, roll, growth = pose
+    ratio = UNIT * width / scale * (1 + growth)
     cos, sin = ratio * np.cos(roll), ratio * np.sin(roll)
     pivot = np.array([-LEFT, 1.3 - TOP]) * scale
-    target = np.array([0.5, 0.53]) * (width, height) + (np.array([right, 1.3 + down])) * _UNIT * width
+    target = np.array([0.5, 0.53]) * (width, height) + (np.array([right, 1.3 + down])) * UNIT * width
     turn = np.array([[cos, -sin], [sin, cos]])
     return np.concatenate([turn, (target - turn @ pivot)[:, None]], axis=1)
 
@@ -127,7 +142,7 @@ def _warp(motion: np.ndarray, scale: float, width: int, height: int) -> np.ndarr
 class _Features:
     """Brows, eyes, nose and mouth of every frame as polygons, and the drawing of one frame."""
 
-    def __init__(self, portrait: _Portrait, actions: np.ndarray) -> None:
+    def __init__(self, portrait: Portrait, actions: np.ndarray) -> None:
         self._portrait, self._look, self._scale = portrait, portrait.look, portrait.scale
         action = {name: actions[:, i, None] for i, name in enumerate(ACTIONS)}
         self._brows = self._fixed(_brows(self._look, action))
@@ -266,7 +281,7 @@ def _wrinkles(look: Look, action: dict[str, np.ndarray]) -> list[tuple[np.ndarra
     ]
 
 
-def _eyeball(portrait: _Portrait, side: int) -> tuple[np.ndarray, np.ndarray]:
+def _eyeball(portrait: Portrait, side: int) -> tuple[np.ndarray, np.ndarray]:
     """White, iris, pupil and glint of one eye (h, w, 3) uint8, and where its upper left corner lies on the canvas."""
     look, scale = portrait.look, portrait.scale
     reach = np.array([look.eye_size + 0.03, 0.17])

@@ -104,6 +104,32 @@ class HaarDetector:
         ]
 
 
+class OneSided:
+    """A detector that sees only faces whose centre lies in one half of the upright frame.
+
+    Args:
+        detector: finds the faces of both halves.
+        side: "left" or "right", as seen in the picture.
+
+    Raises:
+        ValueError: another side.
+    """
+
+    def __init__(self, detector: Detector, side: str) -> None:
+        if side not in ("left", "right"):
+            raise ValueError(f"side = {side!r}: use left or right")
+        self._detector = detector
+        self._side = side
+
+    def detect(self, frame: VideoFrame, near: Box | None = None) -> list[Detection]:
+        """See `Detector.detect`."""
+        return [face for face in self._detector.detect(frame, near) if self._side == self._side_of(face.box, frame)]
+
+    @staticmethod
+    def _side_of(box: Box, frame: VideoFrame) -> str:
+        return "left" if box[0] + box[2] < frame.width else "right"
+
+
 def make_detector(settings: FaceSettings, *, device: str = "cpu") -> Detector:
     """The detector that the settings name.
 

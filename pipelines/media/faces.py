@@ -21,7 +21,7 @@ import numpy as np
 
 from pipelines.errors import UnreadableMedia
 from pipelines.media.alignment import crop_face
-from pipelines.media.detectors import Box, Detector, make_detector
+from pipelines.media.detectors import Box, Detector, OneSided, make_detector
 from pipelines.media.tracking import follow
 from pipelines.media.video import read_frames
 from pipelines.recipe import FaceSettings
@@ -36,29 +36,37 @@ class FaceCrop:
     Attributes:
         index: of the frame, from 0.
         time_s: the container's time stamp in seconds.
-        box: the face in the upright frame, in pixels, without margin; None in a frame without it.
-        image: (size, size, 3) uint8 RGB; None where `box` is None.
+        box: the face in the upright frame, in pixels, without margin; None in a frame without it, and where someone
+            else made the crop.
+        image: (size, size, 3) uint8 RGB; None in a frame without the face.
+        jpeg: the JPEG file that `image` was decoded from, to be stored as it is; None where there is none.
     """
 
     index: int
     time_s: float
     box: Box | None
     image: np.ndarray | None
+    jpeg: bytes | None = None
 
 
-def crop_faces(path: Path | str, settings: FaceSettings, *, detector: Detector | None = None) -> Iterator[FaceCrop]:
+def crop_faces(
+    path: Path | str, settings: FaceSettings, *, detector: Detector | None = None, side: str = ""
+) -> Iterator[FaceCrop]:
     """Yields one FaceCrop a frame of a video, or of a still image, in order, with flat memory.
 
     Args:
         path: the video.
         settings: detector, size and margin of the crops.
         detector: made beforehand, to be used for many videos; by default made from the settings.
+        side: "left" or "right" where two people are in the picture and the subject is the one in that half of it.
 
     Raises:
         UnreadableMedia: see `pipelines.media.video.read_frames`; frames yielded before stay valid.
         MtpkdError: the detector's files are missing.
     """
     detector = detector or make_detector(settings)
+    if side:
+        detector = OneSided(detector, side)
     for frame, face in follow(read_frames(path), detector):
         image = None
         if face is not None and not frame.damaged:

@@ -6,6 +6,8 @@ Decisions:
 - A file that decodes to its end but holds fewer packets than its header declares is refused: a clip that lost its last
   seconds has lost what its label is about. Packets are counted, not frames, because an edit list legitimately hides
   frames (one intact recording declares 98 and shows 95); the packets of intact mp4, mov and avi files match exactly.
+- AVI stores the order of decoding only, and FFmpeg's guess at times of display jumps back and forth where H.264 has
+  pictures that look ahead. There, pictures take the packets' stamps in turn.
 - Time always advances: a stamp that does not, as sloppy recorders write, is replaced by the one before plus a frame.
   Whoever looks ahead by time would otherwise hold the whole video.
 - A picture that the decoder had to conceal is marked `damaged` and left to the reader.
@@ -13,6 +15,7 @@ Decisions:
   code made one input into several files, `cpu-independent` did not, at no measurable cost.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,16 +26,21 @@ import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
-from av.stream import Disposition
 
 from pipelines.errors import UnreadableMedia
+from pipelines.media.container import find_video, open_container, told
 from pipelines.media.frame import VideoFrame
+from pipelines.media.sound_track import Sound, SoundTrack
 
 MAX_SIDE = 16384
 """Sides beyond this are a broken or hostile header, not a face video."""
 
 DECLARED_SHARE = 0.98
 """Least share of the declared packets; avi headers may count a few frames that were never written."""
+
+PICTURE_A_PACKET = frozenset({"h264", "hevc", "mjpeg"})
+"""Codecs whose packets hold one shown picture each. MPEG-4 Part 2 and VP8 also have pictures without a packet of their
+own, and packets without a picture."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ def probe(path: Path | str) -> VideoInfo:
         UnreadableMedia: no such file, not a video, or nothing in it can be decoded.
     """
     path = Path(path)
-    with _opened(path) as (container, stream):
+    with open_video(path) as (container, stream):
         first = next(_decoded(path, container, stream), None)
         if first is None:
             raise UnreadableMedia(path, f"no frame could be decoded, {stream.frames} declared")
@@ -79,7 +87,7 @@ def read_frames(path: Path | str) -> Iterator[VideoFrame]:
             before its declared length.
     """
     path = Path(path)
-    with _opened(path) as (container, stream):
+    with open_video(path) as (container, stream):
         first, count = None, 0
         for frame in _decoded(path, container, stream):
             first = first or (frame.width, frame.height)
@@ -92,65 +100,84 @@ def read_frames(path: Path | str) -> Iterator[VideoFrame]:
             raise UnreadableMedia(path, f"no frame could be decoded, {stream.frames} declared")
 
 
-def write_video(path: Path | str, frames: Iterable[np.ndarray], rate: float | Fraction, crf: int = 20) -> None:
-    """Encodes H.264 in mp4, 4:2:0, with the same bytes for the same input; the file appears whole or not at all.
+def write_video(
+    path: Path | str,
+    frames: Iterable[np.ndarray],
+    rate: float | Fraction,
+    crf: int = 20,
+    *,
+    sound: Sound | None = None,
+) -> None:
+    """Encodes H.264, 4:2:0, with the same bytes for the same input; the file appears whole or not at all.
 
     Args:
-        path: file to write; its folder exists.
+        path: file to write; its folder exists. An avi file where the name ends in `.avi`, else mp4.
         frames: (H, W, 3) uint8 RGB with even H and W, all of one size.
         rate: frames a second.
         crf: libx264's constant rate factor; lower is better and larger.
+        sound: what is heard with it; its blocks are drawn as the pictures are, one after the other.
 
     Raises:
-        ValueError: no frame, an odd size, or a size that changes.
+        ValueError: no frame, an odd size, a size that changes, or sound that starts late in an avi file.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
+    container_format = "avi" if path.suffix.lower() == ".avi" else "mp4"
     try:
-        with av.open(f"file:{partial}", "w", format="mp4") as container:
-            _encode(container, frames, Fraction(rate).limit_denominator(1001), crf)
+        with av.open(f"file:{partial}", "w", format=container_format) as container:
+            _encode(container, frames, Fraction(rate).limit_denominator(1001), crf, sound)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _encode(container: OutputContainer, frames: Iterable[np.ndarray], rate: Fraction, crf: int) -> None:
-    options = {"preset": "veryfast", "crf": str(crf), "threads": "1", "x264-params": "cpu-independent=1"}
-    stream, size = None, None
+def _encode(
+    container: OutputContainer, frames: Iterable[np.ndarray], rate: Fraction, crf: int, sound: Sound | None
+) -> None:
+    stream, track, size = None, None, None
     for index, image in enumerate(frames):
         if stream is None:
             size = image.shape
-            if size[0] % 2 or size[1] % 2:
-                raise ValueError(f"4:2:0 video needs an even size, got {size[1]}x{size[0]}")
-            stream = container.add_stream("libx264", rate=rate, options=options)
-            stream.width, stream.height, stream.pix_fmt = size[1], size[0], "yuv420p"
-            stream.codec_context.thread_count = 1
+            stream = _add_video(container, size, rate, crf)
+            # The header is written with the first packet: every stream must be there by then.
+            track = SoundTrack(container, sound) if sound else None
         if image.shape != size:
             raise ValueError(f"frame {index} has shape {image.shape}, the first one {size}")
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         picture = picture.reformat(format="yuv420p", threads=1)
         picture.pts, picture.time_base = index, 1 / rate
         container.mux(stream.encode(picture))
+        if track is not None:
+            track.encode_until(float((index + 1) / rate))
     if stream is None:
         raise ValueError("there is no frame to write")
     container.mux(stream.encode())
+    if track is not None:
+        track.finish()
+
+
+def _add_video(container: OutputContainer, size: tuple[int, ...], rate: Fraction, crf: int) -> av.VideoStream:
+    height, width = size[:2]
+    if height % 2 or width % 2:
+        raise ValueError(f"4:2:0 video needs an even size, got {width}x{height}")
+    options = {"preset": "veryfast", "crf": str(crf), "threads": "1", "x264-params": "cpu-independent=1"}
+    if container.format.name == "avi":
+        options["bf"] = "0"  # avi knows only the order of decoding
+    stream = container.add_stream("libx264", rate=rate, options=options)
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    stream.codec_context.thread_count = 1
+    return stream
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
-    if not path.exists():
-        raise UnreadableMedia(path, "the file does not exist")
-    if not path.is_file():
-        raise UnreadableMedia(path, "this is a folder, not a video file")
-    if path.stat().st_size == 0:
-        raise UnreadableMedia(path, "the file is empty (0 bytes)")
-    try:
-        # "file:" keeps a name with a colon from being read as a network protocol.
-        container = av.open(f"file:{path}", metadata_errors="ignore")
-    except FFmpegError as error:
-        raise UnreadableMedia(path, f"not a readable video ({_told(error)})") from error
-    with container:
-        stream = next((s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)
+def open_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
+    """Opens a file and its video stream, for a decoder with one thread.
+
+    Raises:
+        UnreadableMedia: see `open_container`; there is no video stream, or its size is not plausible.
+    """
+    with open_container(path, "video") as container:
+        stream = find_video(container)
         if stream is None:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "none"
             raise UnreadableMedia(path, f"there is no video stream (streams: {kinds})")
@@ -160,19 +187,29 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
         yield container, stream
 
 
+def is_stamped_in_turn(container: InputContainer, stream: av.VideoStream) -> bool:
+    """Whether the n-th picture shown has the n-th packet's stamp of decoding, for want of one of display."""
+    return container.format.name == "avi" and stream.codec_context.name in PICTURE_A_PACKET
+
+
 def _decoded(path: Path, container: InputContainer, stream: av.VideoStream) -> Iterator[VideoFrame]:
     rate = stream.average_rate or stream.guessed_rate
     index = packets = 0
     latest = float("-inf")
+    in_turn, stamps = is_stamped_in_turn(container, stream), deque[int | None]()
     try:
         for packet in container.demux(stream):
             packets += packet.dts is not None or packet.size > 0
+            if in_turn and packet.size:
+                stamps.append(packet.dts)
             for picture in packet.decode():
+                if stamps:
+                    picture.pts = stamps.popleft()
                 frame = _frame(path, picture, index, rate, latest)
                 yield frame
                 index, latest = index + 1, frame.time_s
     except FFmpegError as error:
-        raise UnreadableMedia(path, f"decoding stopped at frame {index} ({_told(error)})") from error
+        raise UnreadableMedia(path, f"decoding stopped at frame {index} ({told(error)})") from error
     if packets < DECLARED_SHARE * stream.frames:
         raise UnreadableMedia(path, f"truncated: ends after {packets} of {stream.frames} declared frames")
 
@@ -191,7 +228,3 @@ def _frame(path: Path, picture: av.VideoFrame, index: int, rate: Fraction | None
 def _refuse_size(path: Path, width: int, height: int) -> None:
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
         raise UnreadableMedia(path, f"frames of {width}x{height} pixels, sides of 1 to {MAX_SIDE} can be read")
-
-
-def _told(error: FFmpegError) -> str:
-    return (error.strerror or type(error).__name__).lower()

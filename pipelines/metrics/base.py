@@ -3,7 +3,8 @@
 Decisions. Test clips of one subject are not independent, so everything is resampled by whole groups. A metric therefore
 first reduces the predictions to one statistic a group (`accumulate`), and then reads its value off a weighted sum of
 them (`value`). A resample of groups is a row of weights, so that a bootstrap is exact, vectorised, never concatenates
-samples, and its memory does not grow with the number of clips or frames.
+samples, and its memory does not grow with the number of clips or frames. Statistics of parts (one trial after another)
+are merged, so that what is too large to be held is measured part by part.
 
 A value that is not defined (the AUC of a single class) is NaN, never a number that looks like one.
 """
@@ -26,8 +27,8 @@ class Predictions:
     """What a model said about test clips.
 
     Attributes:
-        groups: (n,) names of what is resampled whole, e.g. subjects.
-        clips: (n,) names of the clips.
+        groups: (n,) names of what is resampled whole, e.g. subjects or videos.
+        clips: (n,) names of the clips; of a continuous task a row is one frame, and its trial is named.
         target: (n,) integer class indices, or (n, K) continuous values.
         scores: (n, C) class probabilities, or (n, K) continuous predictions.
 
@@ -62,9 +63,10 @@ class Predictions:
     def _check_finite(self, values: np.ndarray, what: str, remedy: str) -> None:
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():
+            rows = "clips" if self.of_classes else "frames"
             raise MtpkdError(
                 f"the {what} of clip {self.clips[finite.argmin()]} is not a finite number "
-                f"({(~finite).sum()} of {finite.size} clips): {remedy}"
+                f"({(~finite).sum()} of {finite.size} {rows}): {remedy}"
             )
 
     def _check_classes(self) -> None:
@@ -107,6 +109,28 @@ def index_groups(groups: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, np.nd
     return tuple(str(name) for name in names), index.reshape(-1), counts
 
 
+def join_groups(parts: Sequence[GroupStatistics]) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """What the groups of P concatenated rows of several statistics become when they are merged.
+
+    Returns:
+        Names of the G groups in sorted order, the (P,) index of each row's group, and (G,) clips a group.
+
+    Raises:
+        ValueError: there is nothing to merge.
+    """
+    if not parts:
+        raise ValueError("there are no statistics to merge")
+    groups, index, _ = index_groups(np.array([name for part in parts for name in part.groups], dtype=str))
+    return groups, index, sum_rows(np.concatenate([part.clips for part in parts]), index, len(groups))
+
+
+def sum_rows(rows: np.ndarray, index: np.ndarray, groups: int) -> np.ndarray:
+    """(P, ...) rows -> (G, ...): the sum of the rows of each group."""
+    total = np.zeros((groups, *rows.shape[1:]), dtype=rows.dtype)
+    np.add.at(total, index, rows)
+    return total
+
+
 Statistics = TypeVar("Statistics", bound=GroupStatistics)
 
 
@@ -134,6 +158,16 @@ class Metric(ABC, Generic[Statistics]):
     @abstractmethod
     def accumulate(self, predictions: Predictions) -> Statistics:
         """Reduce predictions to statistics a group."""
+
+    @abstractmethod
+    def merge(self, parts: Sequence[Statistics]) -> Statistics:
+        """The statistics of everything that the parts were made of, each row in one of them.
+
+        Parts may share groups (two trials of one video, chunks of one trial) or not; the groups are sorted again.
+
+        Raises:
+            ValueError: there is no part, or the metric cannot be computed in parts.
+        """
 
     @abstractmethod
     def value(self, statistics: Statistics, weights: np.ndarray) -> np.ndarray:

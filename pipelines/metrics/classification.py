@@ -3,15 +3,17 @@
 Decisions. The predicted class is the one of the highest probability, the first among equals. Definitions and edge cases
 are scikit-learn's: balanced accuracy averages over the classes that occur, macro F1 over those that occur or are
 predicted, AUC counts a tie as half. The AUC is pooled over test clips, so it also compares clips that were scored by
-the models of different folds.
+the models of different folds; and because it compares every clip with every other, it is the one metric that needs all
+predictions at once and cannot be merged from parts.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.metrics.base import GroupStatistics, Metric, Predictions, index_groups
+from pipelines.metrics.base import GroupStatistics, Metric, Predictions, index_groups, join_groups, sum_rows
 from pipelines.recipe import Task
 
 
@@ -72,6 +74,11 @@ class _ClassMetric(Metric[ConfusionCounts]):
 
     def accumulate(self, predictions: Predictions) -> ConfusionCounts:
         return _confusion_by_group(predictions)
+
+    def merge(self, parts: Sequence[ConfusionCounts]) -> ConfusionCounts:
+        groups, index, clips = join_groups(parts)
+        counts = sum_rows(np.concatenate([part.counts for part in parts]), index, len(groups))
+        return ConfusionCounts(groups=groups, clips=clips, counts=counts)
 
     def value(self, statistics: ConfusionCounts, weights: np.ndarray) -> np.ndarray:
         return self._read(np.tensordot(weights.astype(np.float64), statistics.counts.astype(np.float64), axes=1))
@@ -142,6 +149,11 @@ class AreaUnderCurve(Metric[PairWins]):
             positives=positives,
             negatives=clips - positives,
         )
+
+    def merge(self, parts: Sequence[PairWins]) -> PairWins:
+        if len(parts) != 1:
+            raise ValueError(f"the AUC compares all clips with each other: give them at once, not {len(parts)} parts")
+        return parts[0]
 
     def value(self, statistics: PairWins, weights: np.ndarray) -> np.ndarray:
         weights = weights.astype(np.float64)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pipelines.errors import SettingsError
+from pipelines.metrics.agreement import SignAgreement
 from pipelines.metrics.base import Metric
 from pipelines.metrics.classification import Accuracy, AreaUnderCurve, BalancedAccuracy, MacroF1
 from pipelines.metrics.regression import ConcordanceCorrelation, PearsonCorrelation, RootMeanSquaredError
@@ -18,6 +19,7 @@ METRICS: dict[str, Metric[Any]] = {
         ConcordanceCorrelation(),
         RootMeanSquaredError(),
         PearsonCorrelation(),
+        SignAgreement(),
     )
 }
 

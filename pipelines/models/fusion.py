@@ -1,9 +1,10 @@
-"""The multimodal transformer: several modality embeddings -> one joint embedding.
+"""Several modality embeddings -> one joint embedding: the multimodal transformer, and the choice between the fusions.
 
 - A modality is several tokens: attention over one token a modality would be a weighted mean.
 - Blocks alternate attention within a modality and from each modality to the others; blocks are shared by all modalities
   and told apart by embeddings, so that parameters do not grow with their number.
 - Attention runs over the tokens of one sample only. The released code of MT-PKDOT lets samples attend to each other.
+- With a context the tokens of all its windows take part, told apart by the window's place, and the middle ones answer.
 - Dropout acts on the residual branches only: inside attention and feed-forward it cost a seventh of a training step.
 - What an absent modality holds, NaN included, is replaced before the first operation and masked after it: it reaches
   neither output nor gradient. A learned null token keeps the softmax defined where no other modality is there.
@@ -15,6 +16,8 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from pipelines.models.context import as_context, check_modalities, gated_mean
+from pipelines.models.cross_attention import JointCrossAttention
 from pipelines.recipe import ModelSettings
 
 
@@ -51,11 +54,11 @@ class Block(nn.Module):
         self.feed_forward = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-        """Tokens (B, M, N, W), allowed (B, 1, M * N, 1 + M * N) -> (B, M, N, W)."""
+    def forward(self, x: torch.Tensor, allowed: torch.Tensor, own_allowed: torch.Tensor | None) -> torch.Tensor:
+        """Tokens (B, M, N, W), allowed (B, 1, M * N, 1 + M * N), own_allowed (B * M, 1, N, N) -> (B, M, N, W)."""
         batch, modalities, tokens, _ = x.shape
         own = self.norm_within(x).flatten(0, 1)
-        x = x + self.dropout(self.within(own, own)).unflatten(0, (batch, modalities))
+        x = x + self.dropout(self.within(own, own, own_allowed)).unflatten(0, (batch, modalities))
         every = self.norm_across(x).flatten(1, 2)
         context = torch.cat([self.null.expand(batch, -1, -1), every], dim=1)
         x = x + self.dropout(self.across(every, context, allowed)).unflatten(1, (modalities, tokens))
@@ -68,16 +71,17 @@ class MultimodalTransformer(nn.Module):
     Args:
         modalities: names, in an order that the weights belong to.
         settings: embedding, tokens, width, depth, heads, dropout.
+        context: largest number L of windows, odd.
 
     Raises:
         ValueError: no modality, or the same one twice.
     """
 
-    def __init__(self, modalities: tuple[str, ...], settings: ModelSettings) -> None:
+    def __init__(self, modalities: tuple[str, ...], settings: ModelSettings, *, context: int = 1) -> None:
         super().__init__()
-        if not modalities or len(set(modalities)) != len(modalities):
-            raise ValueError(f"modalities must be distinct and at least one, not {modalities}")
+        check_modalities(modalities)
         self.modalities = modalities
+        self.context = context
         self.tokens = settings.tokens
         inner = settings.tokens * settings.width
         self.tokenise = nn.ModuleDict(
@@ -88,6 +92,8 @@ class MultimodalTransformer(nn.Module):
         )
         self.modality = nn.Parameter(torch.randn(len(modalities), 1, settings.width) * 0.02)
         self.position = nn.Parameter(torch.randn(settings.tokens, settings.width) * 0.02)
+        if context > 1:
+            self.window = nn.Parameter(torch.randn(context, settings.width) * 0.02)
         self.dropout = nn.Dropout(settings.dropout)
         self.blocks = nn.ModuleList(
             Block(width=settings.width, heads=settings.heads, dropout=settings.dropout) for _ in range(settings.depth)
@@ -100,45 +106,68 @@ class MultimodalTransformer(nn.Module):
         """Fuse.
 
         Args:
-            embeddings: modality -> (B, D); where absent, anything.
-            present: modality -> (B,) bool.
+            embeddings: modality -> (B, L, D), or (B, D) for L = 1; where absent, anything.
+            present: modality -> (B, L) bool, or (B,).
 
         Returns:
-            (B, D). A sample without any modality gets the projection's bias, the same for every such sample.
+            (B, D) of the samples in the middle; one that is absent itself is told from its neighbours. A sample without
+            any modality at any window gets the projection's bias, the same for every such sample.
 
         Raises:
-            ValueError: a modality is missing from `embeddings` or `present`.
+            ValueError: a modality is missing, L is even or beyond `context`, or presence does not fit the embeddings.
         """
-        missing = [name for name in self.modalities if name not in embeddings or name not in present]
-        if missing:
-            raise ValueError(f"no embedding or no presence given for {missing}, expected {list(self.modalities)}")
-        there = torch.stack([present[name] for name in self.modalities], dim=1)
-        x = torch.stack([self._tokens(name, embeddings[name], present[name]) for name in self.modalities], dim=1)
-        x = self.dropout(x + self.modality + self.position)
-        allowed = self._allowed(there)
+        clean, there = as_context(self.modalities, embeddings, present, limit=self.context)
+        windows = there.shape[2]
+        x = torch.stack([self._tokens(name, values) for name, values in zip(self.modalities, clean, strict=True)], 1)
+        x = self.dropout(x + self.modality + self._places(windows))
+        allowed, own_allowed = self._allowed(there), self._own_allowed(there)
         for block in self.blocks:
-            x = block(x, allowed)
-        return self.projection(self._fuse(self.norm(x), there).flatten(1))
+            x = block(x, allowed, own_allowed)
+        middle = self.norm(x.unflatten(2, (windows, self.tokens))[:, :, windows // 2])
+        return self.projection(gated_mean(middle, self.gate(middle), self._speakers(there)).flatten(1))
 
-    def _tokens(self, name: str, embedding: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
-        # Before the first product: 0 * NaN is NaN, in the gradient too.
-        clean = torch.where(present[:, None], embedding, 0)
-        return self.tokenise[name](clean).unflatten(1, (self.tokens, -1))
+    def _tokens(self, name: str, values: torch.Tensor) -> torch.Tensor:
+        """(B, L, D) -> (B, L * N, W)."""
+        return self.tokenise[name](values).unflatten(2, (self.tokens, -1)).flatten(1, 2)
+
+    def _places(self, windows: int) -> torch.Tensor:
+        """(L * N, W): where a token lies in its embedding, and its window in the context."""
+        if self.context == 1:
+            return self.position
+        first = (self.context - windows) // 2
+        return (self.window[first : first + windows, None] + self.position).flatten(0, 1)
 
     def _allowed(self, there: torch.Tensor) -> torch.Tensor:
-        """Presence (B, M) -> (B, 1, M * N, 1 + M * N): the null token, and every present modality but one's own."""
+        """Presence (B, M, L) -> (B, 1, M * L * N, 1 + M * L * N): the null token, and what is there of the others."""
         others = ~torch.eye(len(self.modalities), dtype=torch.bool, device=there.device)
-        pairs = (there[:, None, :] & others).repeat_interleave(self.tokens, 1).repeat_interleave(self.tokens, 2)
+        windows = (there[:, None] & others[..., None]).flatten(2)
+        pairs = windows.repeat_interleave(there.shape[2] * self.tokens, 1).repeat_interleave(self.tokens, 2)
         return nn.functional.pad(pairs, (1, 0), value=True)[:, None]
 
-    def _fuse(self, x: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        """Tokens (B, M, N, W) -> (B, N, W): each token slot a gated mean over the modalities that are there."""
-        gates = torch.sigmoid(self.gate(x)) * there[:, :, None, None]
-        return (gates * x).sum(dim=1) / gates.sum(dim=1).clamp_min(1e-6)
+    def _own_allowed(self, there: torch.Tensor) -> torch.Tensor | None:
+        """Presence (B, M, L) -> (B * M, 1, L * N, L * N): windows that are there, and a token's own, whatever it is."""
+        if there.shape[2] == 1:
+            return None
+        own = torch.eye(there.shape[2], dtype=torch.bool, device=there.device)
+        pairs = there.flatten(0, 1)[:, None] | own
+        return pairs.repeat_interleave(self.tokens, 1).repeat_interleave(self.tokens, 2)[:, None]
+
+    def _speakers(self, there: torch.Tensor) -> torch.Tensor:
+        """Presence (B, M, L) -> (B, M, 1): modalities there in the middle; failing all, those there at any window."""
+        middle, anywhere = there[:, :, there.shape[2] // 2], there.any(dim=2)
+        return torch.where(middle.any(dim=1, keepdim=True), middle, anywhere)[..., None]
+
+
+def make_fusion(
+    modalities: tuple[str, ...], settings: ModelSettings, *, context: int = 1
+) -> MultimodalTransformer | JointCrossAttention:
+    """The fusion that the settings name; its last layer is called `projection`. Arguments as those of the classes."""
+    kinds = {"transformer": MultimodalTransformer, "joint-cross-attention": JointCrossAttention}
+    return kinds[settings.fusion](modalities, settings, context=context)
 
 
 def mean_present(embeddings: Mapping[str, torch.Tensor], present: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Mean of the present embeddings {modality: (B, D)}, (B, D); zeros for a sample that has none of them."""
+    """Mean of the present embeddings {modality: (B, D) or (B, L, D)}, of that shape; zeros where there is none."""
     there = torch.stack([present[name] for name in embeddings], dim=1)
-    clean = torch.where(there[:, :, None], torch.stack(list(embeddings.values()), dim=1), 0)
-    return clean.sum(dim=1) / there.sum(dim=1, keepdim=True).clamp_min(1)
+    clean = torch.where(there[..., None], torch.stack(list(embeddings.values()), dim=1), 0)
+    return clean.sum(dim=1) / there.sum(dim=1).clamp_min(1).unsqueeze(-1)

@@ -1,12 +1,13 @@
 """The student: needs only the prevalent modalities, and comes in three kinds that differ in nothing else.
 
-- `nothing`: the visual-only baseline; its transformer sees the prevalent modalities alone.
+- `nothing`: the visual-only baseline; its fusion sees the prevalent modalities alone.
 - `zeros`: the joint teacher's shape with zeros where privileged embeddings would be; the matched control, which tells
   what the architecture gives from what distillation gives.
 - `hallucination`: the joint teacher's shape with the output of a frozen hallucination net.
 
-The transformer's result is added to the prevalent embedding, and its last projection starts at zero: warm-started with
-the visual teacher's head, every kind begins as exactly that teacher, and training can only depart from it.
+The fusion's result is added to the prevalent embedding, and its last projection starts at zero: warm-started with the
+visual teacher's head, every kind begins as exactly that teacher, and training can only depart from it. With
+neighbouring windows, privileged embeddings are stood in for at each, and the sample's own prevalent one is added to.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import nn
 
-from pipelines.models.fusion import MultimodalTransformer, mean_present
+from pipelines.models.context import centre
+from pipelines.models.fusion import make_fusion, mean_present
 from pipelines.models.hallucination import HallucinationNet
 from pipelines.models.heads import Head
 from pipelines.recipe import ModelSettings
@@ -44,6 +46,7 @@ class StudentNetwork(nn.Module):
         settings: shapes, those of the joint teacher.
         num_outputs: classes, or continuous dimensions.
         stands_in: what takes the place of privileged embeddings.
+        context: largest number L of neighbouring windows, odd, the sample in the middle.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class StudentNetwork(nn.Module):
         settings: ModelSettings,
         num_outputs: int,
         stands_in: StandsIn,
+        context: int = 1,
     ) -> None:
         super().__init__()
         self.prevalent = prevalent
@@ -67,7 +71,7 @@ class StudentNetwork(nn.Module):
                 dropout=settings.dropout,
             )
             self.hallucination.requires_grad_(False)
-        self.fusion = MultimodalTransformer((*prevalent, *self.privileged), settings)
+        self.fusion = make_fusion((*prevalent, *self.privileged), settings, context=context)
         nn.init.zeros_(self.fusion.projection.weight)
         nn.init.zeros_(self.fusion.projection.bias)
         self.head = Head(embedding=settings.embedding, num_outputs=num_outputs, dropout=settings.dropout)
@@ -108,8 +112,9 @@ class StudentNetwork(nn.Module):
         """Predict.
 
         Args:
-            embeddings: prevalent modality -> (B, D); where absent, anything.
-            present: prevalent modality -> (B,) bool. A sample without any is finite and means nothing.
+            embeddings: prevalent modality -> (B, L, D), or (B, D) for L = 1; where absent, anything.
+            present: prevalent modality -> (B, L) or (B,) bool. A sample without any is finite; without neighbours that
+                have some, it means nothing.
         """
         prevalent = mean_present({name: embeddings[name] for name in self.prevalent}, present)
         stand_ins = self._stand_ins(prevalent)
@@ -118,7 +123,7 @@ class StudentNetwork(nn.Module):
             {**{name: embeddings[name] for name in self.prevalent}, **stand_ins},
             {**{name: present[name] for name in self.prevalent}, **dict.fromkeys(stand_ins, any_there)},
         )
-        embedding = prevalent + fused
+        embedding = centre(prevalent) + fused
         return StudentOutput(embedding=embedding, output=self.head(embedding))
 
     def _stand_ins(self, prevalent: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Teachers: an encoder with its head for one modality, a transformer with its head for several, and their alignment.
+"""Teachers: an encoder with its head for one modality, a fusion with its head for several, and their alignment.
 
 All return (embedding (B, D), output (B, C)). No layer looks across samples.
 """
@@ -9,7 +9,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from pipelines.models.adapters import Adapter
-from pipelines.models.fusion import MultimodalTransformer
+from pipelines.models.context import centre
+from pipelines.models.fusion import make_fusion
 from pipelines.models.heads import Head
 from pipelines.recipe import JOINT, ModelSettings
 
@@ -29,17 +30,20 @@ class UnimodalTeacher(nn.Module):
 
 
 class FusionTeacher(nn.Module):
-    """Multimodal transformer and head over the embeddings of a subset of modalities."""
+    """Fusion and head over the embeddings of a subset of modalities, with neighbouring windows where `context` > 1."""
 
-    def __init__(self, *, modalities: tuple[str, ...], settings: ModelSettings, num_outputs: int) -> None:
+    def __init__(
+        self, *, modalities: tuple[str, ...], settings: ModelSettings, num_outputs: int, context: int = 1
+    ) -> None:
         super().__init__()
         self.modalities = modalities
         self.num_outputs = num_outputs
-        self.transformer = MultimodalTransformer(modalities, settings)
+        # Checkpoints know it by this name, whichever fusion it is.
+        self.transformer = make_fusion(modalities, settings, context=context)
         self.head = Head(embedding=settings.embedding, num_outputs=num_outputs, dropout=settings.dropout)
 
     def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """{modality: (B, D)}, {modality: (B,) bool} -> joint embedding (B, D), output (B, C)."""
+        """{modality: (B, D) or (B, L, D)}, {modality: (B,) or (B, L) bool} -> joint embedding (B, D), output (B, C)."""
         chosen = {name: embeddings[name] for name in self.modalities}
         joint = self.transformer(chosen, {name: present[name] for name in self.modalities})
         return joint, self.head(joint)
@@ -71,8 +75,9 @@ class Aligner(nn.Module):
         )
 
     def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Aligned:
-        """{modality or teacher: (B, D)}: modalities feed the joint teacher, the other teachers their adapters."""
+        """{modality or teacher: (B, D) or (B, L, D)}: modalities feed the joint teacher, with their context; embeddings
+        of the samples themselves feed the adapters."""
         joint, joint_output = self.joint(embeddings, present)
-        adapted = {name: self.adapters[name](embeddings[name].nan_to_num()) for name in self.teachers}
+        adapted = {name: self.adapters[name](centre(embeddings[name]).nan_to_num()) for name in self.teachers}
         outputs = {name: self.heads[name](embedding) for name, embedding in adapted.items()}
         return Aligned(embeddings={**adapted, JOINT: joint}, outputs={**outputs, JOINT: joint_output})

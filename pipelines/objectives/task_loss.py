@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from pipelines.recipe import Task
 
-_LEAST_SPREAD = 1e-8
-"""Added to CCC's denominator: constant predictions of a constant target then have CCC 0 instead of 0 / 0."""
+_LEAST_SPREAD = 1e-6
+"""Added to CCC's denominator: constant predictions of a constant target have CCC 0 instead of 0 / 0, and its gradient's
+norm stays below sqrt(2 / (1e-6 B)). Annotations come in thousandths, so that a smaller variance tells nothing."""
 
 
 def task_loss(output: torch.Tensor, target: torch.Tensor, labelled: torch.Tensor, task: Task) -> torch.Tensor:
@@ -77,6 +78,9 @@ def _known(target: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
 
 def _concordance(prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """(K,) concordance correlations (Lin, Biometrics 45, 1989), population moments, weights (B, 1) adding up to 1."""
+    # CCC is blind to a common offset; in float32 the rounding of a large one passes for variance.
+    offset = (target * weight).sum(0)
+    prediction, target = prediction - offset, target - offset
     mean_p, mean_t = (prediction * weight).sum(0), (target * weight).sum(0)
     centred_p, centred_t = prediction - mean_p, target - mean_t
     covariance = (weight * centred_p * centred_t).sum(0)

@@ -2,23 +2,28 @@
 
 A method is measured on every test clip that it can predict, and compared with the visual-only baseline on the clips
 that both predict; how many those are stands beside the numbers. All folds of a seed are one set of predictions.
+
+A metric of continuous dimensions has one result for their mean, under its own name (`ccc` is P of the Aff-Wild2
+challenge), and one a dimension (`ccc-valence`, `ccc-arousal`). Over the frames of all test trials together: a mean of
+the trials' own values would be another, larger or smaller, number.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import nan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipelines import __version__
+from pipelines.errors import MtpkdError
 from pipelines.metrics import (
     Estimate,
+    GroupStatistics,
     Metric,
-    Predictions,
     bootstrap_weights,
-    concatenate,
     confusion_matrix,
     group_values,
     metrics_for,
@@ -27,6 +32,7 @@ from pipelines.metrics import (
 )
 from pipelines.recipe import EvaluationSettings, Recipe, Task
 from pipelines.recipe.loading import plain
+from pipelines.reporting.measured import Measured, MeasuredClasses, join, measure
 from pipelines.reporting.table import BASELINE, ResultRow
 from pipelines.reporting.writers import (
     FoldResult,
@@ -40,8 +46,9 @@ from pipelines.workspace import Workspace
 TEACHER = "teacher:"
 """Prefix that tells a teacher's results from those of a method."""
 _BOOTSTRAP_SEED = 20240819
-ByCell = Mapping[tuple[int, int], Predictions]
-"""(fold, seed) -> predictions of that fold's test clips."""
+Files = Mapping[tuple[int, int], Path]
+"""(fold, seed) -> file of predictions of that fold's test clips."""
+_ByCell = Mapping[tuple[int, int], Measured]
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,10 @@ class Results:
     """Everything that is computed from predictions.
 
     Attributes:
-        rows: metric -> one row a method, teachers first.
+        rows: metric, and metric-dimension of continuous ones -> one row a method, teachers first.
         folds: every metric of every trained model on its test fold.
         groups: every metric of a method on every group.
-        confusion: method -> (C, C) counts over all seeds, rows are true classes.
+        confusion: method -> (C, C) counts over all seeds, rows are true classes; empty where there are no classes.
         notes: what a reader must know about single estimates.
     """
 
@@ -63,24 +70,33 @@ class Results:
     notes: list[str]
 
 
-def compute_results(predictions: Mapping[str, ByCell], task: Task, settings: EvaluationSettings) -> Results:
-    """Every metric that fits the task, with intervals over test groups and paired differences to the baseline."""
-    seeds = {method: _by_seed(cells) for method, cells in predictions.items()}
-    everyone = sorted({group for parts in seeds.values() for part in parts for group in part.groups.tolist()})
+def compute_results(predictions: Mapping[str, Files], task: Task, settings: EvaluationSettings) -> Results:
+    """Every metric that fits the task, with intervals over test groups and paired differences to the baseline.
+
+    Files of continuous predictions are read one trial at a time: memory does not grow with the number of frames.
+
+    Raises:
+        MtpkdError: a file does not hold the task's predictions, or no method predicted anything.
+    """
+    cells = {
+        method: {cell: measure(path, task) for cell, path in sorted(files.items())}
+        for method, files in predictions.items()
+    }
+    seeds = {method: _by_seed(parts) for method, parts in cells.items()}
+    everyone = sorted({group for parts in seeds.values() for part in parts for group in part.clips_by_group})
+    if not everyone:
+        paths = [path for files in predictions.values() for path in files.values()]
+        raise MtpkdError(
+            f"{paths[0].parent if paths else 'predictions'}: no method could predict any labelled test clip"
+        )
     weights = bootstrap_weights(len(everyone), settings.resamples, _BOOTSTRAP_SEED)
-    sampler = _Sampler(everyone, weights, settings.confidence)
-    rows: dict[str, list[ResultRow]] = {}
-    notes: list[str] = []
-    for metric in metrics_for(task):
-        rows[metric.name] = [
-            _row(method, parts, seeds.get(BASELINE), metric, sampler, notes) for method, parts in seeds.items()
-        ]
+    rows, notes = _rows(seeds, task, _Sampler(everyone, weights, settings.confidence))
     return Results(
         rows=rows,
-        folds=_fold_results(predictions, task),
+        folds=_fold_results(cells, task),
         groups=_group_results(seeds, task),
-        confusion={m: np.sum([confusion_matrix(part) for part in parts], axis=0) for m, parts in seeds.items()},
-        notes=list(dict.fromkeys(notes)),
+        confusion=_confusion(seeds),
+        notes=notes,
     )
 
 
@@ -92,7 +108,7 @@ def write_results(workspace: Workspace, results: Results, recipe: Recipe, task: 
         "version": __version__,
         "task": plain(task),
         "metrics": {name: [asdict(row) for row in rows] for name, rows in results.rows.items()},
-        "confusion": results.confusion,
+        **({"confusion": results.confusion} if results.confusion else {}),
         "notes": results.notes,
         "recipe": plain(recipe),
     }
@@ -100,11 +116,19 @@ def write_results(workspace: Workspace, results: Results, recipe: Recipe, task: 
 
 
 def read_rows(workspace: Workspace, metric: str) -> list[ResultRow]:
-    """The table rows of a metric. Raises MissingArtifact before `evaluate`."""
+    """The table rows of a metric, e.g. `ccc`, or of one dimension, `ccc-valence`.
+
+    Raises:
+        MissingArtifact: before `evaluate`.
+        MtpkdError: the results were computed without that metric.
+    """
     path = workspace.require(workspace.results(".json"), "mtpkd evaluate")
     content = json.loads(path.read_text(encoding="utf-8"))
+    known = content["metrics"]
+    if metric not in known:
+        raise MtpkdError(f"{path}: holds no {metric}, only {', '.join(known)}: run `mtpkd evaluate` again")
     rows: list[dict[str, Any]] = [
-        {key: nan if value is None else value for key, value in row.items()} for row in content["metrics"][metric]
+        {key: nan if value is None else value for key, value in row.items()} for row in known[metric]
     ]
     return [ResultRow(**row) for row in rows]
 
@@ -117,96 +141,135 @@ class _Sampler:
     weights: np.ndarray
     confidence: float
 
-    def options(self, predictions: Predictions) -> dict[str, Any]:
-        there = set(predictions.groups.tolist())
+    def options(self, statistics: GroupStatistics) -> dict[str, Any]:
+        there = set(statistics.groups)
         return {"weights": self.weights[:, [g in there for g in self.groups]], "confidence": self.confidence}
 
 
-def _row(
-    method: str,
-    parts: list[Predictions],
-    baseline: list[Predictions] | None,
-    metric: Metric,
-    sampler: _Sampler,
-    notes: list[str],
-) -> ResultRow:
-    estimate = summarise(metric, [metric.accumulate(part) for part in parts], **sampler.options(parts[0]))
-    difference = None
-    if baseline is not None and method != BASELINE:
-        difference = _difference(parts, baseline, metric, sampler)
-    for item in (estimate, difference):
-        if item is not None and item.note:
-            notes.append(f"{method}, {metric.name}: {item.note}")
+@dataclass(frozen=True)
+class _Comparison:
+    """One metric of one method: its statistics, one a seed, and both sides' on the clips shared with the baseline."""
+
+    metric: Metric[Any]
+    own: Sequence[GroupStatistics]
+    shared: tuple[Sequence[GroupStatistics], Sequence[GroupStatistics]] | None
+
+    @classmethod
+    def of(cls, metric: Metric[Any], parts: Sequence[Measured], baseline: Sequence[Measured] | None) -> "_Comparison":
+        own = [part.statistics(metric) for part in parts] if parts[0].group_of else []
+        common = parts[0].group_of.keys() & baseline[0].group_of.keys() if baseline is not None else set()
+        if baseline is None or not common:
+            return cls(metric, own, None)
+        mine, theirs = ([part.statistics(metric, common) for part in side] for side in (parts, baseline))
+        return cls(metric, own, (mine, theirs))
+
+    def estimates(self, sampler: _Sampler, dimension: int | None) -> tuple[Estimate | None, Estimate | None]:
+        """The value and the paired difference, of one dimension or of their mean; None where there is none."""
+        value = difference = None
+        if self.own:
+            value = summarise(self.metric, self.own, dimension=dimension, **sampler.options(self.own[0]))
+        if self.shared is not None:
+            options = sampler.options(self.shared[0][0])
+            difference = paired_difference(self.metric, *self.shared, dimension=dimension, **options)
+        return value, difference
+
+
+def _rows(
+    seeds: Mapping[str, Sequence[Measured]], task: Task, sampler: _Sampler
+) -> tuple[dict[str, list[ResultRow]], list[str]]:
+    """The rows of every metric, and the notes on them."""
+    rows: dict[str, list[ResultRow]] = {}
+    notes: dict[str, None] = {}
+    for metric in metrics_for(task):
+        for method, parts in seeds.items():
+            comparison = _Comparison.of(metric, parts, seeds.get(BASELINE) if method != BASELINE else None)
+            for name, dimension in _columns(metric, task).items():
+                estimates = comparison.estimates(sampler, dimension)
+                notes |= {f"{method}, {name}: {item.note}": None for item in estimates if item and item.note}
+                rows.setdefault(name, []).append(_row(method, parts[0], *estimates))
+    return rows, list(notes)
+
+
+def _columns(metric: Metric[Any], task: Task) -> dict[str, int | None]:
+    """Name of a result -> its dimension, None for the only number or the mean of all dimensions."""
+    labels = task.labels if task.kind == "continuous" else ()
+    return {metric.name: None} | {f"{metric.name}-{label}": k for k, label in enumerate(labels)}
+
+
+def _row(method: str, part: Measured, value: Estimate | None, difference: Estimate | None) -> ResultRow:
     return ResultRow(
         method=method.removeprefix(TEACHER),
         role="teacher" if method.startswith(TEACHER) else "student",
-        clips=len(parts[0].clips),
-        groups=len(set(parts[0].groups.tolist())),
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
+        clips=len(part.group_of),
+        groups=len(part.clips_by_group),
+        value=value.value if value else nan,
+        low=value.low if value else nan,
+        high=value.high if value else nan,
         difference=difference.value if difference else nan,
         difference_low=difference.low if difference else nan,
         difference_high=difference.high if difference else nan,
+        frames=part.frames,
     )
 
 
-def _difference(
-    parts: list[Predictions], baseline: list[Predictions], metric: Metric, sampler: _Sampler
-) -> Estimate | None:
-    common = set(parts[0].clips.tolist()) & set(baseline[0].clips.tolist())
-    if not common:
-        return None
-    mine, theirs = ([_only(part, common) for part in side] for side in (parts, baseline))
-    statistics = [[metric.accumulate(part) for part in side] for side in (mine, theirs)]
-    return paired_difference(metric, *statistics, **sampler.options(mine[0]))
-
-
-def _only(predictions: Predictions, clips: set[str]) -> Predictions:
-    kept = np.array([clip in clips for clip in predictions.clips.tolist()])
-    return Predictions(
-        predictions.groups[kept], predictions.clips[kept], predictions.target[kept], predictions.scores[kept]
-    )
-
-
-def _by_seed(cells: ByCell) -> list[Predictions]:
+def _by_seed(cells: _ByCell) -> list[Measured]:
     seeds = sorted({seed for _, seed in cells})
-    return [concatenate([part for (_, s), part in sorted(cells.items()) if s == seed]) for seed in seeds]
+    return [join([part for (_, s), part in cells.items() if s == seed]) for seed in seeds]
 
 
-def _fold_results(predictions: Mapping[str, ByCell], task: Task) -> list[FoldResult]:
+def _fold_results(cells: Mapping[str, _ByCell], task: Task) -> list[FoldResult]:
     results = []
-    for method, cells in predictions.items():
-        for (fold, seed), part in sorted(cells.items()):
+    for method, parts in cells.items():
+        for (fold, seed), part in parts.items():
             for metric in metrics_for(task):
-                statistics = metric.accumulate(part)
-                value = metric.value(statistics, np.ones((1, len(statistics.groups))))
-                results.append(FoldResult(method, fold, seed, metric.name, float(np.mean(value[0]))))
+                values = _value(metric, part, task)
+                for name, dimension in _columns(metric, task).items():
+                    value = values.mean() if dimension is None else values[dimension]
+                    results.append(FoldResult(method, fold, seed, name, float(value)))
     return results
 
 
-def _group_results(seeds: Mapping[str, list[Predictions]], task: Task) -> list[GroupResult]:
+def _value(metric: Metric[Any], part: Measured, task: Task) -> np.ndarray:
+    """(K,) values on all clips of a fold, NaN where there are none."""
+    if not part.group_of:
+        return np.full(task.num_outputs, nan)
+    statistics = part.statistics(metric)
+    return np.atleast_1d(metric.value(statistics, np.ones((1, len(statistics.groups))))[0])
+
+
+def _group_results(seeds: Mapping[str, Sequence[Measured]], task: Task) -> list[GroupResult]:
     results = []
     for method, parts in seeds.items():
-        names, counts = np.unique(parts[0].groups, return_counts=True)
-        values = {m.name: group_values(m, [m.accumulate(part) for part in parts]) for m in metrics_for(task)}
-        for group, clips in zip(names.tolist(), counts.tolist(), strict=True):
+        values: dict[str, dict[str, float]] = {}
+        for metric in metrics_for(task) if parts[0].group_of else ():
+            statistics = [part.statistics(metric) for part in parts]
+            for name, dimension in _columns(metric, task).items():
+                values[name] = group_values(metric, statistics, dimension=dimension)
+        for group, clips in parts[0].clips_by_group.items():
             by_metric = {name: known[group] for name, known in values.items()}
             results.append(GroupResult(method, group, clips, by_metric))
     return results
 
 
+def _confusion(seeds: Mapping[str, Sequence[Measured]]) -> dict[str, np.ndarray]:
+    whole = {m: [part.predictions for part in parts if isinstance(part, MeasuredClasses)] for m, parts in seeds.items()}
+    return {
+        method: np.sum([confusion_matrix(part) for part in parts], axis=0) for method, parts in whole.items() if parts
+    }
+
+
 def describe_protocol(recipe: Recipe) -> str:
     """How the numbers were measured, and with a single seed what that means."""
     protocol = recipe.protocol
+    unit = "video" if recipe.corpus.continuous else "subject"
     name = {
-        "k-fold": f"{protocol.folds} folds by subject",
-        "loso": "leave one subject out",
-        "hold-out": "published hold-out",
+        "k-fold": f"{protocol.folds} folds by {unit}",
+        "loso": f"leave one {unit} out",
+        "hold-out": "official split" if recipe.corpus.continuous else "published hold-out",
     }[protocol.name]
     seeds = f"{len(protocol.seeds)} seed{'s' if len(protocol.seeds) > 1 else ''}"
-    note = f"{name}, {seeds}, {recipe.evaluation.resamples} resamples of test subjects"
+    note = f"{name}, {seeds}, {recipe.evaluation.resamples} resamples of test {unit}s"
     if len(protocol.seeds) > 1:
         return note
-    # Two trainings of one model differ by points, and the interval over subjects does not know.
+    # Two trainings of one model differ by points, and the interval over groups does not know.
     return note + "\none seed proves nothing; average three: --set 'protocol.seeds=[0, 1, 2]'"

@@ -2,13 +2,16 @@
 
 Decisions. It fits 80 columns and says everything without colour: the interval of the difference is also drawn, so that
 "does it cross zero?" is seen before it is read. The drawing is to the scale of the students, where the question is; an
-arrow head stands for what lies beyond it. The verdict is read off the interval of the paired difference, never off two
-intervals side by side. Nothing else is computed here.
+arrow head stands for what lies beyond it. Continuous dimensions have a column each; interval, difference and verdict
+are those of their mean, and where the drawing does not fit beside them it is left out, because no number may be. The
+verdict is read off the interval of the paired difference, never off two intervals side by side. Nothing else is
+computed here.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import copysign, isnan
 from typing import Any, Literal
 
@@ -33,7 +36,7 @@ class ResultRow:
     """One line of the table: a method's value and its paired difference to the visual-only baseline.
 
     Values are in the metric's own unit (accuracy 0.75, not 75). NaN where there is none: an interval over one group,
-    the baseline's difference to itself.
+    the baseline's difference to itself. `clips` are clips, or trials with `frames` annotated frames in all.
     """
 
     method: str
@@ -46,6 +49,7 @@ class ResultRow:
     difference: float = UNDEFINED
     difference_low: float = UNDEFINED
     difference_high: float = UNDEFINED
+    frames: int = 0
 
     @property
     def is_baseline(self) -> bool:
@@ -53,8 +57,20 @@ class ResultRow:
         return self.role == "student" and self.method == BASELINE
 
 
+Dimensions = Mapping[str, Sequence[ResultRow]]
+"""Label of a continuous dimension -> the rows of that dimension alone."""
+
+
 def results_table(
-    rows: Sequence[ResultRow], *, metric: Metric[Any], task: Task, note: str, confidence: float = 0.95
+    rows: Sequence[ResultRow],
+    *,
+    metric: Metric[Any],
+    task: Task,
+    note: str,
+    confidence: float = 0.95,
+    dimensions: Dimensions | None = None,
+    unit: str = "groups",
+    drawn: bool = True,
 ) -> Table:
     """Teachers first, then students, each in the order given.
 
@@ -64,19 +80,35 @@ def results_table(
         task: what was predicted, for the title.
         note: how it was measured, e.g. "5 folds by subject, 2 seeds, 2000 resamples of test subjects".
         confidence: coverage of the intervals.
+        dimensions: label -> rows of that continuous dimension alone; `rows` are then those of the mean.
+        unit: what the groups are, in the plural.
+        drawn: whether the intervals of the differences are drawn.
 
     Returns:
-        A table of at most 80 columns; a method name that does not fit is wrapped.
+        A table of at most 80 columns, with `dimensions` only if it is not `drawn`; a method name that does not fit is
+        wrapped.
     """
     table = Table(
-        title=_title(rows, metric, task), title_justify="left", title_style="bold", box=HORIZONTALS, show_edge=False,
-        caption="\n" + note, caption_justify="left", caption_style="dim", border_style="dim", padding=(0, 1, 0, 0),
+        title=_title(rows, metric, task, unit), title_justify="left", title_style="bold", box=HORIZONTALS,
+        show_edge=False, caption="\n" + note, caption_justify="left", caption_style="dim", border_style="dim",
+        padding=(0, 1, 0, 0),
     )  # fmt: skip
     table.add_column("method", overflow="fold")
-    table.add_column(_heading(metric), justify="right", no_wrap=True)
+    for label in dimensions or ():
+        table.add_column(label, justify="right", no_wrap=True)
+    table.add_column(_heading(metric, dimensions), justify="right", no_wrap=True)
     table.add_column(f"{100 * confidence:g} % interval", justify="right", no_wrap=True)
     table.add_column(f"vs {BASELINE_WORDS}", justify="right", no_wrap=True)
-    table.add_column("worse  better" if metric.higher_is_better else "better  worse", no_wrap=True)
+    if drawn:
+        table.add_column("worse  better" if metric.higher_is_better else "better  worse", no_wrap=True)
+    _add_rows(table, rows, metric, dimensions or {}, drawn)
+    return table
+
+
+def _add_rows(
+    table: Table, rows: Sequence[ResultRow], metric: Metric[Any], dimensions: Dimensions, drawn: bool
+) -> None:
+    known = [{(row.role, row.method): row.value for row in part} for part in dimensions.values()]
     reach = _reach([row for row in rows if row.role == "student"]) or _reach(rows)
     for role in ("teacher", "student"):
         members = [row for row in rows if row.role == role]
@@ -84,8 +116,11 @@ def results_table(
             table.add_section()
             table.add_row(Text(f"{role}s", style="dim"))
         for row in members:
-            table.add_row(*_cells(row, metric, reach), style="bold" if row.method == HEADLINE else "")
-    return table
+            values = [Text(_number(part.get((role, row.method), UNDEFINED), metric)) for part in known]
+            cells: list[Text | _Whisker] = [Text(row.method), *values, *_cells(row, metric)]
+            if drawn and not row.is_baseline:
+                cells.append(_Whisker(row, reach, _style(row, metric)))
+            table.add_row(*cells, style="bold" if row.method == HEADLINE else "")
 
 
 def verdict(row: ResultRow, metric: Metric[Any]) -> str:
@@ -111,35 +146,59 @@ def print_table(
     task: Task,
     note: str,
     confidence: float = 0.95,
+    dimensions: Dimensions | None = None,
+    unit: str = "groups",
 ) -> None:
-    """Print the table and, below it, the verdict on MT-PKDOT where it was run."""
-    console.print(results_table(rows, metric=metric, task=task, note=note, confidence=confidence))
+    """Print the table and, below it, the verdict on MT-PKDOT where it was run. Args are those of `results_table`."""
+    table = partial(
+        results_table,
+        rows,
+        metric=metric,
+        task=task,
+        note=note,
+        confidence=confidence,
+        dimensions=dimensions,
+        unit=unit,
+    )
+    full = table()
+    fits = (
+        not dimensions
+        or Measurement.get(console, console.options.update(max_width=1000), full).maximum <= console.width
+    )
+    console.print(full if fits else table(drawn=False))
     for row in rows:
         if row.method == HEADLINE:
             console.print(Text("\n" + verdict(row, metric), style="bold"))
 
 
-def _title(rows: Sequence[ResultRow], metric: Metric[Any], task: Task) -> Text:
+def _title(rows: Sequence[ResultRow], metric: Metric[Any], task: Task, unit: str) -> Text:
     """E.g. `accuracy, BL1 / PA4: 200 clips of 20 groups`; rows tested on fewer clips are named."""
     most = max(rows, key=lambda row: row.clips, default=None)
     if most is None:
         return Text(f"{metric.name}: nothing was evaluated")
     fewer = [f"{row.method} on {row.clips}" for row in rows if row.clips != most.clips]
-    title = f"{metric.name}, {' / '.join(task.labels)}: {most.clips} clips of {most.groups} groups"
+    clips = "trials" if most.frames else "clips"
+    title = f"{metric.name}, {' / '.join(task.labels)}: {most.clips} {clips} of {most.groups} {unit}"
+    title += f", {most.frames:,} frames" if most.frames else ""
     return Text(title + (f" ({', '.join(fewer)})" if fewer else ""))
 
 
-def _heading(metric: Metric[Any]) -> str:
+def _heading(metric: Metric[Any], dimensions: Dimensions | None) -> str:
+    if dimensions:
+        # The challenge calls the mean concordance P.
+        return "P" if metric.name == "ccc" else "mean"
     return metric.name.replace("-", "\n", 1) + (" %" if metric.percent else "")
 
 
-def _cells(row: ResultRow, metric: Metric[Any], reach: float) -> "list[Text | _Whisker]":
-    style = {1: "green", 0: "", -1: "red"}[_direction(row, metric)]
+def _cells(row: ResultRow, metric: Metric[Any]) -> list[Text]:
     value, interval = _number(row.value, metric), _interval(row.low, row.high, metric)
     if row.is_baseline:
-        return [Text(row.method), Text(value), Text(interval), Text("baseline", style="dim")]
-    difference = Text(_difference(row, metric), style=style)
-    return [Text(row.method), Text(value), Text(interval), difference, _Whisker(row, reach, style)]
+        return [Text(value), Text(interval), Text("baseline", style="dim")]
+    return [Text(value), Text(interval), Text(_difference(row, metric), style=_style(row, metric))]
+
+
+def _style(row: ResultRow, metric: Metric[Any]) -> str:
+    return {1: "green", 0: "", -1: "red"}[_direction(row, metric)]
 
 
 def _difference(row: ResultRow, metric: Metric[Any]) -> str:

@@ -5,6 +5,7 @@ cross-fitted ones are only asked how well each teacher does on clips of subjects
 """
 
 import csv
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from lightning_fabric import Fabric
 
 from pipelines.cache.embeddings import Column, EmbeddingStore, write_embeddings
 from pipelines.errors import LeakageError
+from pipelines.models.context import centre
 from pipelines.models.teachers import Aligned, Aligner, FusionTeacher
 from pipelines.objectives.task_loss import per_sample_loss
 from pipelines.protocols.splits import Fit
@@ -22,12 +24,16 @@ from pipelines.recipe import JOINT, Recipe
 from pipelines.stages.cells import Cell, FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import problem_tables, train, training_workers
-from pipelines.stages.networks import teacher_embeddings
+from pipelines.stages.networks import teacher_column, teacher_embeddings
 from pipelines.stages.train_teachers import artifacts_of as teachers_of
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.problems.alignment import AlignmentProblem
+from pipelines.training.samples import Sample
 from pipelines.training.tables import EmbeddingTable, masked_column
 from pipelines.workspace import Fingerprint, Workspace, atomic_path, write_csv
+
+_ALIGNED_AT_ONCE = 1024
+"""Samples aligned in one pass: with their neighbours a whole corpus would not fit into memory."""
 
 
 def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> None:
@@ -62,13 +68,14 @@ def artifacts_of(unit: FitUnit) -> list[Artifact]:
 
 def _train_adapters(unit: FitUnit, job: Job) -> dict[str, Any]:
     cell, fit, recipe = unit.cell, unit.fit, unit.cell.recipe
-    columns, needed = _columns(recipe), recipe.modalities
+    columns, needed = _columns(cell), recipe.modalities
 
     def build(fabric: Fabric) -> AlignmentProblem:
         network = _make_aligner(cell)
         network.joint.load_state_dict(load_checkpoint(cell.teacher(fit, JOINT)).state)
         return AlignmentProblem(
             network=network,
+            columns=_teacher_columns(cell),
             settings=recipe.alignment,
             task=cell.task,
             **problem_tables(cell, fit, columns, needed, fabric, teacher_embeddings(cell, fit)),
@@ -86,14 +93,23 @@ def _train_adapters(unit: FitUnit, job: Job) -> dict[str, Any]:
     )
 
 
-def _columns(recipe: Recipe) -> tuple[str, ...]:
-    partial_teachers = tuple(name for name in recipe.teacher_subsets if name != JOINT)
-    return tuple(dict.fromkeys((*recipe.modalities, *partial_teachers)))
+def _columns(cell: Cell) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*cell.recipe.modalities, *_teacher_columns(cell).values())))
+
+
+def _teacher_columns(cell: Cell) -> dict[str, str]:
+    """{teacher: column of its own embedding}, for all but the joint one."""
+    return {name: teacher_column(cell, name) for name in cell.recipe.teacher_subsets if name != JOINT}
 
 
 def _make_aligner(cell: Cell) -> Aligner:
     recipe = cell.recipe
-    joint = FusionTeacher(modalities=recipe.modalities, settings=recipe.model, num_outputs=cell.task.num_outputs)
+    joint = FusionTeacher(
+        modalities=recipe.modalities,
+        settings=recipe.model,
+        num_outputs=cell.task.num_outputs,
+        context=recipe.windows.context,
+    )
     teachers = tuple(name for name in recipe.teacher_subsets if name != JOINT)
     return Aligner(teachers=teachers, joint=joint, settings=recipe.model)
 
@@ -105,28 +121,34 @@ def _load_aligner(cell: Cell, fit: Fit) -> Aligner:
 
 
 @torch.no_grad()
-def _apply(network: Aligner, table: EmbeddingTable, sampling: float) -> Aligned:
-    """Aligned embeddings and outputs of every clip of a table at one sampling, given as a share of all."""
-    rows = torch.arange(len(table))
-    embeddings = table.embeddings(rows, torch.full((len(table),), sampling))
-    return network(embeddings, table.presence(rows))
+def _apply(network: Aligner, cell: Cell, table: EmbeddingTable, sampling: float) -> Aligned:
+    """Aligned embeddings and outputs of every sample of a table at one sampling, given as a share of all."""
+    columns = _teacher_columns(cell)
+    parts: list[Aligned] = []
+    for rows in torch.arange(len(table)).split(_ALIGNED_AT_ONCE):
+        embeddings = table.embeddings(rows, torch.full((len(rows),), sampling))
+        own = {name: centre(embeddings[column]) for name, column in columns.items()}
+        parts.append(network(embeddings, table.presence(rows), own))
+    return Aligned(
+        embeddings={name: torch.cat([part.embeddings[name] for part in parts]) for name in parts[0].embeddings},
+        outputs={name: torch.cat([part.outputs[name] for part in parts]) for name in parts[0].outputs},
+    )
 
 
-def _can_speak(table: EmbeddingTable, recipe: Recipe) -> dict[str, torch.Tensor]:
+def _can_speak(table: EmbeddingTable, cell: Cell) -> dict[str, torch.Tensor]:
     """{teacher: (N,) bool}: the joint teacher speaks wherever any modality is there."""
-    there = {name: table.present[name] for name in recipe.teacher_subsets if name != JOINT}
-    there[JOINT] = torch.stack([table.present[name] for name in recipe.modalities]).any(0)
+    there = {name: table.present[column] for name, column in _teacher_columns(cell).items()}
+    there[JOINT] = torch.stack([table.present[name] for name in cell.recipe.modalities]).any(0)
     return there
 
 
 def _write_aligned(unit: FitUnit, job: Job) -> dict[str, Any]:
     cell, recipe = unit.cell, unit.cell.recipe
-    store = teacher_embeddings(cell, unit.fit)
     rows = cell.of((*cell.split.train, *cell.split.validation))
-    table = EmbeddingTable(store, _columns(recipe), rows)
+    table = _table(unit, rows)
     samplings = recipe.windows.samplings
-    network, there = _load_aligner(cell, unit.fit), _can_speak(table, recipe)
-    views = [_apply(network, table, (view + 0.5) / samplings) for view in range(samplings)]
+    network, there = _load_aligner(cell, unit.fit), _can_speak(table, cell)
+    views = [_apply(network, cell, table, (view + 0.5) / samplings) for view in range(samplings)]
     columns: dict[str, Column] = {}
     for name in recipe.teacher_subsets:
         # A teacher that does not see the face says the same at every temporal sampling of it.
@@ -136,8 +158,13 @@ def _write_aligned(unit: FitUnit, job: Job) -> dict[str, Any]:
         present = there[name].numpy()
         columns[name] = masked_column(embeddings[present], outputs[present], present)
     with atomic_path(job.path) as partial_path:
-        write_embeddings(partial_path, EmbeddingStore(clips=tuple(row.clip for row in rows), columns=columns))
+        write_embeddings(partial_path, EmbeddingStore(clips=tuple(row.name for row in rows), columns=columns))
     return {"clips": len(rows)}
+
+
+def _table(unit: FitUnit, rows: Sequence[Sample]) -> EmbeddingTable:
+    store = teacher_embeddings(unit.cell, unit.fit)
+    return EmbeddingTable(store, _columns(unit.cell), rows, unit.cell.task, windows=unit.cell.recipe.windows)
 
 
 def _write_losses(unit: FitUnit, job: Job) -> dict[str, Any]:
@@ -146,8 +173,8 @@ def _write_losses(unit: FitUnit, job: Job) -> dict[str, Any]:
     if seen & set(fit.held_out):
         raise LeakageError(f"{cell.label}, {fit.name}: its teachers were trained on {sorted(seen & set(fit.held_out))}")
     rows = cell.of(fit.held_out)
-    table = EmbeddingTable(teacher_embeddings(cell, fit), _columns(cell.recipe), rows)
-    aligned, there = _apply(_load_aligner(cell, fit), table, sampling=0.0), _can_speak(table, cell.recipe)
+    table = _table(unit, rows)
+    aligned, there = _apply(_load_aligner(cell, fit), cell, table, sampling=0.0), _can_speak(table, cell)
     names = list(cell.recipe.teacher_subsets)
     targets = table.targets
     losses = {
@@ -158,7 +185,7 @@ def _write_losses(unit: FitUnit, job: Job) -> dict[str, Any]:
         ).tolist()
         for name in names
     }
-    lines = [[row.clip, *(f"{losses[name][i]:.9g}" for name in names)] for i, row in enumerate(rows)]
+    lines = [[row.name, *(f"{losses[name][i]:.9g}" for name in names)] for i, row in enumerate(rows)]
     write_csv(job.path, ["clip", *names], lines)
     return {"clips": len(rows)}
 

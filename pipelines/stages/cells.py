@@ -1,6 +1,7 @@
 """What stages 2 to 5 share: the clip table, the splits, and the files of one fold, seed and fit."""
 
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,13 @@ from pipelines.errors import SettingsError
 from pipelines.protocols.splits import Fit, Split, make_fits, make_splits
 from pipelines.recipe import Recipe, Task
 from pipelines.recipe.loading import plain
-from pipelines.workspace import Workspace
+from pipelines.training.samples import Sample, make_samples
+from pipelines.workspace import Workspace, identify
 
 if TYPE_CHECKING:
     from pipelines.training.sources import Source
+
+log = logging.getLogger("mtpkd")
 
 
 @dataclass(frozen=True)
@@ -42,18 +46,31 @@ class Cell:
         """What is predicted."""
         return task_of(self.recipe.corpus)
 
-    def of(self, groups: Iterable[str]) -> list[ClipRow]:
+    def clips_of(self, groups: Iterable[str]) -> list[ClipRow]:
         """The clips of some groups, in the order of the table."""
         wanted = set(groups)
         return [row for row in self.clips if row.group in wanted]
 
-    def usable(self, source: "Source", groups: Iterable[str], purpose: str) -> list[ClipRow]:
-        """Clips of some groups that have a source's modality. Raises SettingsError where none of them is labelled."""
+    def of(self, groups: Iterable[str]) -> list[Sample]:
+        """The samples (clips, or windows of them) of some groups, in the order of the table."""
+        return make_samples(self.clips_of(groups), self.workspace, self.recipe.windows)
+
+    def digest(self, groups: Iterable[str]) -> str:
+        """Changes with clips, labels and coverage of some groups: other clips do not make an artifact stale."""
+        rows = self.clips_of(groups)
+        lines = [f"{row.clip}\t{row.group}\t{row.label}\t{sorted(row.coverage.items())}" for row in rows]
+        if self.task.kind == "continuous":
+            shards = sorted({self.workspace.shard("annotations", row.group) for row in rows})
+            lines += [f"{shard.name}\t{(identify(shard) or {}).get('sha256')}" for shard in shards]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+    def usable(self, source: "Source", groups: Iterable[str], purpose: str) -> list[Sample]:
+        """Samples of some groups that have a source's modality. Raises SettingsError where none of them is labelled."""
         rows = [row for row in self.of(groups) if source.is_usable(row)]
         if all(row.label is None for row in rows):
             raise SettingsError(
-                f"{self.label}: no labelled clip to {purpose}: fewer folds or another protocol.validation_share may "
-                f"leave more subjects; {self.workspace.failures} lists what could not be used"
+                f"{self.label}: no labelled sample to {purpose}: fewer folds or another protocol.validation_share may "
+                f"leave more groups; {self.workspace.failures} lists what could not be used"
             )
         return rows
 
@@ -70,12 +87,21 @@ class Cell:
         """Where a fit's teachers lie: the cell's own folder for the full one."""
         return self.folder if fit.name == "full" else self.folder / fit.name
 
+    def is_fused(self, teacher: str) -> bool:
+        """Whether a teacher is more than one modality's encoder and head: it fuses modalities, or windows in time."""
+        return len(self.recipe.teacher_subsets[teacher]) > 1 or self.recipe.windows.context > 1
+
+    def encoder(self, fit: Fit, modality: str) -> Path:
+        """The checkpoint of a modality's encoder and head: a teacher of its own where it need not see its neighbours."""
+        folder = "teachers" if self.recipe.windows.context == 1 else "encoders"
+        return self.fit_folder(fit) / folder / f"{modality}.safetensors"
+
     def teacher(self, fit: Fit, name: str) -> Path:
-        """The checkpoint of a teacher; a modality's encoder and head have the modality's name."""
+        """The checkpoint of a teacher."""
         return self.fit_folder(fit) / "teachers" / f"{name}.safetensors"
 
     def embeddings(self, fit: Fit) -> Path:
-        """The embeddings of every training and validation clip."""
+        """The embeddings of every training and validation sample."""
         return self.fit_folder(fit) / "embeddings.h5"
 
     @property
@@ -97,7 +123,7 @@ class Cell:
 
     def shards(self, modality: str, groups: Iterable[str]) -> dict[str, Path]:
         """Shard name -> file, for fingerprints."""
-        kind = "faces" if modality == "faces" else "biosignals"
+        kind = modality if modality in ("faces", "audio") else "biosignals"
         return {f"{kind}/{group}": self.workspace.shard(kind, group) for group in sorted(set(groups))}
 
     def learning_keys(self, *names: str) -> dict[str, object]:
@@ -110,6 +136,8 @@ class Cell:
             "training.device": training["device"],
             "training.threads": training["threads"],
         }
+        if self.recipe.windows.kind == "sliding":
+            keys["windows"] = values["windows"]
         for name in names:
             value: object = values
             for part in name.split("."):
@@ -141,12 +169,17 @@ def load_cells(recipe: Recipe, workspace: Workspace) -> list[Cell]:
                 f"{workspace.clips}: no clip has usable {modality}: run `mtpkd preprocess {recipe.corpus.name}` for "
                 f"every modality, look into {workspace.failures}, or take {modality} out of the recipe"
             )
+    published = published_hold_out(recipe.corpus, rows)
+    if recipe.protocol.name == "hold-out":
+        rows = _without_split_videos(rows, set(published))
     usable = [row for row in rows if any(row.coverage.get(name, 0) > 0 for name in recipe.prevalent)]
-    splits = make_splits([row.group for row in usable], recipe.protocol, published_hold_out(recipe.corpus))
+    splits = make_splits([row.group for row in usable], recipe.protocol, published)
     return [Cell(recipe, workspace, split, rows) for split in splits]
 
 
-def digest_rows(rows: Sequence[ClipRow]) -> str:
-    """A digest of clips and labels: other clips in the table do not make an artifact stale."""
-    text = "\n".join(f"{row.clip}\t{row.group}\t{row.label}\t{sorted(row.coverage.items())}" for row in rows)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _without_split_videos(rows: tuple[ClipRow, ...], test: set[str]) -> tuple[ClipRow, ...]:
+    """Without training trials of videos that the official split also validates on: one video, one side of the split."""
+    dropped = [row.clip for row in rows if row.group in test and row.attributes.get("set") == "train"]
+    if dropped:
+        log.warning("left out, because the other trial of their video is tested on: %s", ", ".join(dropped))
+    return tuple(row for row in rows if row.clip not in set(dropped))

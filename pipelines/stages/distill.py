@@ -21,7 +21,7 @@ from pipelines.recipe import JOINT, Recipe
 from pipelines.recipe.loading import plain
 from pipelines.stages.align import artifacts_of as aligned
 from pipelines.stages.align import read_losses
-from pipelines.stages.cells import Cell, FitUnit, digest_rows, load_cells
+from pipelines.stages.cells import Cell, FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import problem_tables, provenance_of, train, training_workers
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
@@ -68,10 +68,10 @@ def artifacts_of(unit: StudentUnit) -> list[Artifact]:
     full, *crossed = cell.fits()
     objective = METHODS[unit.method]
     inputs = {"embeddings": cell.embeddings(full)}
-    inputs |= {f"teacher {name}": cell.teacher(full, name) for name in cell.recipe.prevalent}
+    inputs |= {f"teacher {name}": cell.encoder(full, name) for name in cell.recipe.prevalent}
     keys = cell.learning_keys("model", "training.distillation", "prevalent", "privileged")
-    rows = cell.of((*full.train, *full.validation))
-    keys |= {"train": list(full.train), "validation": list(full.validation), "clips": digest_rows(rows)}
+    keys |= {"train": list(full.train), "validation": list(full.validation)}
+    keys["clips"] = cell.digest((*full.train, *full.validation))
     keys["method"] = unit.method
     if objective.stands_in == "hallucination":
         inputs["hallucination net"] = cell.hallucination
@@ -98,12 +98,13 @@ def make_student(recipe: Recipe, method: str, num_outputs: int) -> StudentNetwor
         settings=recipe.model,
         num_outputs=num_outputs,
         stands_in=METHODS[method].stands_in,
+        context=recipe.windows.context,
     )
 
 
 def _train_student(unit: StudentUnit, job: Job) -> dict[str, Any]:
     cell, recipe = unit.cell, unit.cell.recipe
-    encoders = {name: load_checkpoint(cell.teacher(cell.full, name)) for name in recipe.prevalent}
+    encoders = {name: load_checkpoint(cell.encoder(cell.full, name)) for name in recipe.prevalent}
     schema = {
         "method": unit.method,
         "prevalent": list(recipe.prevalent),
@@ -152,9 +153,10 @@ def _complete_state(encoders: dict[str, Checkpoint], problem: Problem) -> dict[s
 def _teachers(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> Teachers:
     full, *crossed = cell.fits()
     names = tuple(cell.recipe.teacher_subsets)
-    table = EmbeddingTable(read_embeddings(cell.aligned(full)), names, train_table.rows, fabric.device)
+    store = read_embeddings(cell.aligned(full))
+    table = EmbeddingTable(store, names, train_table.rows, cell.task, device=fabric.device)
     if crossed:
-        clips = [row.clip for row in train_table.rows]
+        clips = [row.name for row in train_table.rows]
         return Teachers(table, names, read_losses([cell.out_of_fold(fit) for fit in crossed], clips, names))
     rows = torch.arange(len(table), device=fabric.device)
     outputs = table.outputs(rows, table.draw(rows, jitter=False))

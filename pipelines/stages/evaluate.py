@@ -4,7 +4,8 @@ The only stage that reads a fold's test clips. Predictions are artifacts of thei
 alone, so that anyone can compute them again.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,22 +14,32 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipelines.cache.embeddings import Column
-from pipelines.cache.predictions import read_predictions, write_predictions
-from pipelines.cache.tables import ClipRow
-from pipelines.errors import MissingArtifact
+from pipelines.cache.embeddings import Column, read_embeddings
+from pipelines.cache.predictions import (
+    FramePredictions,
+    read_frame_predictions,
+    write_frame_predictions,
+    write_predictions,
+)
+from pipelines.errors import MissingArtifact, SettingsError
 from pipelines.metrics import Predictions
 from pipelines.objectives import METHODS
 from pipelines.protocols.audit import Evidence, audit
 from pipelines.recipe import Recipe
 from pipelines.reporting.results import TEACHER, Results, compute_results, write_results
+from pipelines.reporting.submission import write_submission
 from pipelines.stages import distill
-from pipelines.stages.cells import Cell, digest_rows, load_cells
+from pipelines.stages.cells import Cell, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import provenance_of, training_workers
-from pipelines.stages.networks import embed_modality, restore_fusion
+from pipelines.stages.networks import embed_modality
+from pipelines.stages.prediction import checkpoints_of, modalities_of, predict, trials
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
+from pipelines.training.dense import Trial, best_smoothing
+from pipelines.training.samples import Sample, read_shard
 from pipelines.workspace import Fingerprint, Workspace
+
+log = logging.getLogger("mtpkd")
 
 
 @dataclass(frozen=True)
@@ -61,14 +72,48 @@ def load_results(recipe: Recipe, workspace: Workspace, methods: Sequence[str], c
     """Results of predictions on disk."""
     predictions = {
         method: {
-            (cell.split.fold, cell.split.seed): read_predictions(
-                workspace.predictions(cell.split.fold, cell.split.seed, method), cell.task
-            )
+            (cell.split.fold, cell.split.seed): workspace.predictions(cell.split.fold, cell.split.seed, method)
             for cell in cells
         }
         for method in methods
     }
     return compute_results(predictions, cells[0].task, recipe.evaluation)
+
+
+def write_submissions(recipe: Recipe, workspace: Workspace, folder: Path) -> list[Path]:
+    """Write every student's predictions of all test trials in the challenge's format, one file a method and seed.
+
+    Raises:
+        SettingsError: the task is none of continuous valence and arousal.
+        MissingArtifact: before `evaluate`.
+    """
+    cells = load_cells(recipe, workspace)
+    if cells[0].task.kind != "continuous":
+        raise SettingsError(f"--submission: {recipe.corpus.name} has no submission format; affwild2 has")
+    written = []
+    for method in _trained_methods(cells, workspace):
+        for seed in recipe.protocol.seeds:
+            parts = [cell for cell in cells if cell.split.seed == seed]
+            written.append(folder / f"{method}.seed-{seed}.txt")
+            write_submission(written[-1], _submitted(parts, method))
+    return written
+
+
+def _submitted(cells: Sequence[Cell], method: str) -> Iterator[FramePredictions]:
+    """Every test trial: one without any prediction gets the neutral value, and a warning."""
+    for cell in cells:
+        path = cell.workspace.require(
+            cell.workspace.predictions(cell.split.fold, cell.split.seed, method), "mtpkd evaluate"
+        )
+        predicted = set()
+        for trial in read_frame_predictions(path, cell.task):
+            predicted.add(trial.clip)
+            yield trial
+        for row in cell.clips_of(cell.split.test):
+            annotation = read_shard(cell.workspace.shard("annotations", row.group)).get(row.clip)
+            if row.clip not in predicted and annotation is not None:
+                log.warning("warning: %s could not predict %s: its frames are submitted as 0, 0", method, row.clip)
+                yield FramePredictions(row.clip, row.group, annotation.values, np.zeros_like(annotation.values))
 
 
 def _trained_methods(cells: Sequence[Cell], workspace: Workspace) -> tuple[str, ...]:
@@ -98,7 +143,9 @@ class _Memory:
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self._known: dict[tuple[str, int], Column] = {}
-        self.rows = [row for row in cell.of(cell.split.test) if row.label is not None]
+        samples = cell.of(cell.split.test)
+        # A clip without a label has nothing to be judged by; a window without one is part of a trial that has.
+        self.rows = [row for row in samples if row.label is not None or row.frame is not None]
 
     def column(self, checkpoint: Checkpoint, modality: str, prefix: str = "") -> Column:
         state = checkpoint.part(prefix) if prefix else checkpoint.state
@@ -109,12 +156,15 @@ class _Memory:
 
 
 def _predictions_artifact(unit: EvaluationUnit, method: str, memory: _Memory) -> Artifact:
-    cell = unit.cell
-    modalities = cell.recipe.modalities if method.startswith(TEACHER) else cell.recipe.prevalent
-    inputs = {path.name: path for path in _checkpoints(cell, method)}
-    for modality in modalities:
+    cell, smoothing = unit.cell, unit.cell.recipe.evaluation.smoothing
+    inputs = {f"{path.parent.name}/{path.name}": path for path in checkpoints_of(cell, method)}
+    for modality in modalities_of(cell, method):
         inputs |= cell.shards(modality, cell.split.test)
-    keys = {**cell.learning_keys(), "test": list(cell.split.test), "clips": digest_rows(memory.rows), "method": method}
+    keys = {**cell.learning_keys(), "test": list(cell.split.test), "method": method}
+    keys["clips"] = cell.digest(cell.split.test)
+    if cell.task.kind == "continuous":
+        keys |= {"smoothing": list(smoothing), "validation": cell.digest(cell.split.validation)}
+        inputs["embeddings"] = cell.embeddings(cell.full)
     return Artifact(
         path=cell.workspace.predictions(cell.split.fold, cell.split.seed, method),
         fingerprint=Fingerprint(keys, inputs, cell.split.seed),
@@ -123,71 +173,68 @@ def _predictions_artifact(unit: EvaluationUnit, method: str, memory: _Memory) ->
     )
 
 
-def _checkpoints(cell: Cell, method: str) -> list[Path]:
-    if not method.startswith(TEACHER):
-        return [cell.workspace.student(cell.split.fold, cell.split.seed, method)]
-    full = cell.full
-    name = method.removeprefix(TEACHER)
-    subset = cell.recipe.teacher_subsets[name]
-    encoders = [cell.teacher(full, modality) for modality in subset]
-    return encoders if len(subset) == 1 else [*encoders, cell.teacher(full, name)]
-
-
 def _predict(unit: EvaluationUnit, method: str, memory: _Memory, job: Job) -> dict[str, Any]:
     cell = unit.cell
-    checkpoints = {path: load_checkpoint(path) for path in _checkpoints(cell, method)}
+    checkpoints = {path: load_checkpoint(path) for path in checkpoints_of(cell, method)}
     evidence = [Evidence(f"{method} on test clips", "test", frozenset(row.group for row in memory.rows))]
     for path, checkpoint in checkpoints.items():
         evidence += provenance_of(path.name, checkpoint)
     audit(cell.split, evidence)
-    predict = _predict_teacher if method.startswith(TEACHER) else _predict_student
-    outputs, present = predict(cell, method, list(checkpoints.values()), memory)
-    rows = [row for row, there in zip(memory.rows, present, strict=True) if there]
-    scores = torch.from_numpy(outputs[present]).double().softmax(1).numpy()
-    write_predictions(job.path, _predictions(rows, scores), cell.task)
+    loaded = list(checkpoints.values())
+    columns = {}
+    for number, name in enumerate(modalities_of(cell, method)):
+        is_teacher = method.startswith(TEACHER)
+        checkpoint, prefix = (loaded[number], "") if is_teacher else (loaded[0], f"encoders.{name}")
+        columns[name] = memory.column(checkpoint, name, prefix)
+    outputs, present = predict(cell, method, loaded, columns, memory.rows)
+    write = _write_classes if cell.task.kind == "classes" else partial(_write_frames, method, loaded)
+    details = write(cell, memory.rows, outputs, present, job.path)
     job.advance(len(memory.rows))
-    return {"clips": len(rows), "without_prediction": len(memory.rows) - len(rows)}
+    return details
 
 
-def _predictions(rows: Sequence[ClipRow], scores: np.ndarray) -> Predictions:
-    return Predictions(
-        groups=np.array([row.group for row in rows]),
-        clips=np.array([row.clip for row in rows]),
-        target=np.array([row.label for row in rows], dtype=np.int64),
-        scores=scores,
+def _write_classes(
+    cell: Cell, rows: Sequence[Sample], outputs: np.ndarray, present: np.ndarray, path: Path
+) -> dict[str, Any]:
+    kept = [row for row, there in zip(rows, present, strict=True) if there]
+    predictions = Predictions(
+        groups=np.array([row.group for row in kept]),
+        clips=np.array([row.clip for row in kept]),
+        target=np.array([row.label for row in kept], dtype=np.int64),
+        scores=torch.from_numpy(outputs[present]).double().softmax(1).numpy(),
     )
+    write_predictions(path, predictions, cell.task)
+    return {"clips": len(kept), "without_prediction": len(rows) - len(kept)}
 
 
-@torch.no_grad()
-def _predict_student(
-    cell: Cell, method: str, checkpoints: list[Checkpoint], memory: _Memory
-) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs (N, C) and where there is one (N,): wherever a prevalent modality is there."""
-    checkpoint = checkpoints[0]
-    assert checkpoint.recipe is not None
-    network = distill.make_student(checkpoint.recipe, method, cell.task.num_outputs)
-    network.load_state_dict(checkpoint.part("student"))
-    columns = {name: memory.column(checkpoint, name, f"encoders.{name}") for name in checkpoint.recipe.prevalent}
-    embeddings, present = _tensors(columns)
-    outputs = network.eval()(embeddings, present).output
-    return outputs.numpy(), np.any([column.present for column in columns.values()], axis=0)
+def _write_frames(
+    method: str,
+    checkpoints: Sequence[Checkpoint],
+    cell: Cell,
+    rows: Sequence[Sample],
+    outputs: np.ndarray,
+    present: np.ndarray,
+    path: Path,
+) -> dict[str, Any]:
+    """A value for every annotated frame, smoothed as was best on the validation part."""
+    width = best_smoothing(cell.recipe.evaluation.smoothing, _validation_trials(cell, method, checkpoints))
+    predicted: set[str] = set()
+
+    def smoothed() -> Iterator[FramePredictions]:
+        for trial in trials(cell, rows, outputs, present):
+            predicted.add(trial.clip)
+            yield FramePredictions(trial.clip, trial.group, trial.target, trial.smoothed(width))
+
+    write_frame_predictions(path, smoothed(), cell.task)
+    missing = {row.clip for row in rows} - predicted
+    return {"clips": len(predicted), "without_prediction": len(missing), "smoothing_s": width}
 
 
-@torch.no_grad()
-def _predict_teacher(
-    cell: Cell, method: str, checkpoints: list[Checkpoint], memory: _Memory
-) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs (N, C) and where there is one (N,): wherever any of the teacher's modalities is there."""
-    subset = cell.recipe.teacher_subsets[method.removeprefix(TEACHER)]
-    columns = {name: memory.column(checkpoint, name) for name, checkpoint in zip(subset, checkpoints, strict=False)}
-    present = np.any([column.present for column in columns.values()], axis=0)
-    if len(subset) == 1:
-        outputs = columns[subset[0]].outputs
-        assert outputs is not None
-        return outputs[:, 0], present
-    return restore_fusion(checkpoints[-1])(*_tensors(columns))[1].numpy(), present
-
-
-def _tensors(columns: dict[str, Column]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    embeddings = {name: torch.from_numpy(column.embeddings[:, 0]) for name, column in columns.items()}
-    return embeddings, {name: torch.from_numpy(column.present) for name, column in columns.items()}
+def _validation_trials(cell: Cell, method: str, checkpoints: Sequence[Checkpoint]) -> list[Trial]:
+    if len(cell.recipe.evaluation.smoothing) == 1:
+        return []
+    store = read_embeddings(cell.embeddings(cell.full))
+    rows = cell.of(cell.split.validation)
+    index = store.rows([row.name for row in rows])
+    columns = {name: store.columns[name].taken(index) for name in modalities_of(cell, method)}
+    return list(trials(cell, rows, *predict(cell, method, checkpoints, columns, rows)))

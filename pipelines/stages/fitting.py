@@ -9,7 +9,6 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from pipelines.cache.embeddings import EmbeddingStore, read_embeddings
-from pipelines.cache.tables import ClipRow
 from pipelines.errors import SettingsError
 from pipelines.protocols.audit import Evidence
 from pipelines.protocols.splits import Fit
@@ -20,6 +19,7 @@ from pipelines.stages.execution import Job, default_workers
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from pipelines.training.loop import FitContext, Problem, fit
 from pipelines.training.seeding import derive_seed, make_deterministic
+from pipelines.training.samples import Sample
 from pipelines.training.tables import EmbeddingTable
 from pipelines.workspace import write_csv
 
@@ -88,30 +88,41 @@ def problem_tables(
     needed: Sequence[str],
     fabric: Fabric,
     store: EmbeddingStore | None = None,
+    *,
+    context: bool = True,
 ) -> dict[str, Any]:
     """What every problem on a fit's embeddings is given: two tables, and whose clips the encoders have seen.
 
     Args:
         columns: modalities (or teachers) of the tables.
-        needed: a clip enters a table when it has at least one of these.
+        needed: a sample enters a table when it has at least one of these.
         store: the embeddings; by default those of the fit's encoders.
+        context: whether a sample comes with its neighbours in time, where the recipe's windows have any.
     """
     store = store or read_embeddings(cell.embeddings(fit))
     inherited: tuple[Evidence, ...] = ()
     for modality in cell.recipe.modalities:
-        header = load_checkpoint(cell.teacher(fit, modality), weights=False)
+        header = load_checkpoint(cell.encoder(fit, modality), weights=False)
         inherited += provenance_of(f"teacher {modality}", header)
     parts = {"train": fit.train, "validation": fit.validation}
+    windows = cell.recipe.windows if context else None
     tables = {
-        part: EmbeddingTable(store, columns, having(cell.of(groups), store, needed), fabric.device)
+        part: EmbeddingTable(
+            store,
+            columns,
+            having(cell.of(groups), store, needed),
+            cell.task,
+            windows=windows,
+            device=fabric.device,
+        )
         for part, groups in parts.items()
     }
     return {**tables, "inherited": inherited}
 
 
-def having(rows: Sequence[ClipRow], store: EmbeddingStore, needed: Sequence[str]) -> list[ClipRow]:
-    """The clips that have at least one of the needed modalities."""
-    index = store.rows([row.clip for row in rows])
+def having(rows: Sequence[Sample], store: EmbeddingStore, needed: Sequence[str]) -> list[Sample]:
+    """The samples that have at least one of the needed modalities."""
+    index = store.rows([row.name for row in rows])
     there = np.any([store.columns[name].present[index] for name in needed], axis=0)
     return [row for row, usable in zip(rows, there, strict=True) if usable]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from pipelines.cache.embeddings import Column, EmbeddingStore, read_embeddings
-from pipelines.cache.tables import ClipRow
 from pipelines.models.encoders import make_encoder
 from pipelines.models.teachers import FusionTeacher, UnimodalTeacher
 from pipelines.protocols.splits import Fit
@@ -17,8 +17,12 @@ from pipelines.stages.fitting import fabric_for
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.normalisation import Normaliser
 from pipelines.training.problems.encoder import ModalityReader, embed
+from pipelines.training.samples import Sample
 from pipelines.training.sources import make_source
-from pipelines.training.tables import masked_column
+from pipelines.training.tables import EmbeddingTable, masked_column
+
+_FUSED_AT_ONCE = 1024
+"""Samples fused in one pass: with their neighbours a whole corpus would not fit into memory."""
 
 
 def make_teacher(recipe: Recipe, modality: str, task: Task, shape: Sequence[int]) -> UnimodalTeacher:
@@ -50,12 +54,12 @@ def embed_modality(
     cell: Cell,
     checkpoint: Checkpoint,
     modality: str,
-    rows: Sequence[ClipRow],
+    rows: Sequence[Sample],
     *,
     samplings: int = 1,
     prefix: str = "",
 ) -> Column:
-    """Embeddings and outputs of any clips by a trained encoder; clips without the modality are NaN and not present."""
+    """Embeddings and outputs of any samples by a trained encoder; NaN and not present where the modality is not."""
     fabric = fabric_for(cell.recipe)
     network = restore_teacher(checkpoint, modality, prefix).to(fabric.device)
     source = make_source(cell.workspace, cell.recipe, modality)
@@ -72,30 +76,49 @@ def restore_fusion(checkpoint: Checkpoint) -> FusionTeacher:
     assert checkpoint.recipe is not None
     outputs = Task.model_validate(checkpoint.schema["task"]).num_outputs
     modalities = tuple(checkpoint.schema["modalities"])
-    network = FusionTeacher(modalities=modalities, settings=checkpoint.recipe.model, num_outputs=outputs)
+    network = FusionTeacher(
+        modalities=modalities,
+        settings=checkpoint.recipe.model,
+        num_outputs=outputs,
+        context=checkpoint.recipe.windows.context,
+    )
     network.load_state_dict(checkpoint.state)
     return network.eval()
 
 
-@torch.no_grad()
+def teacher_column(cell: Cell, teacher: str) -> str:
+    """The column of `teacher_embeddings` with a teacher's own embedding: that of its encoder where it has only one."""
+    return f"teacher {teacher}" if cell.is_fused(teacher) else teacher
+
+
 def teacher_embeddings(cell: Cell, fit: Fit) -> EmbeddingStore:
-    """A fit's embeddings with a column more for each teacher that sees several modalities, but not all."""
+    """A fit's embeddings with a column more for each teacher, but the joint one, that fuses them."""
     store = read_embeddings(cell.embeddings(fit))
     columns = dict(store.columns)
+    rows = cell.of((*cell.split.train, *cell.split.validation))
     for name, subset in cell.recipe.teacher_subsets.items():
-        if name == JOINT or len(subset) == 1:
-            continue
-        network = restore_fusion(load_checkpoint(cell.teacher(fit, name)))
-        present = np.any([store.columns[modality].present for modality in subset], axis=0)
-        views = []
-        for view in range(max(store.columns[modality].embeddings.shape[1] for modality in subset)):
-            chosen = {m: store.columns[m].embeddings for m in subset}
-            inputs = {m: torch.from_numpy(e[present, min(view, e.shape[1] - 1)]) for m, e in chosen.items()}
-            there = {m: torch.from_numpy(store.columns[m].present[present]) for m in subset}
-            views.append(network(inputs, there))
-        embeddings, outputs = (np.stack([view[part].numpy() for view in views], 1) for part in (0, 1))
-        columns[name] = masked_column(embeddings, outputs, present)
+        if name != JOINT and cell.is_fused(name):
+            network = restore_fusion(load_checkpoint(cell.teacher(fit, name)))
+            table = EmbeddingTable(store, subset, rows, cell.task, windows=cell.recipe.windows)
+            present = torch.stack([table.present[modality] for modality in subset]).any(0).numpy()
+            samplings = max(store.columns[modality].embeddings.shape[1] for modality in subset)
+            columns[teacher_column(cell, name)] = masked_column(*fuse(network, table, present, samplings), present)
     return EmbeddingStore(clips=store.clips, columns=columns)
+
+
+@torch.no_grad()
+def fuse(network: nn.Module, table: EmbeddingTable, present: np.ndarray, samplings: int) -> tuple[np.ndarray, np.ndarray]:
+    """A teacher's or student's embeddings (P, V, D) and outputs (P, V, C) of the P samples of a table that are `present`, at V samplings."""
+    rows = torch.from_numpy(np.flatnonzero(present))
+    views: list[tuple[np.ndarray, np.ndarray]] = []
+    for view in range(samplings):
+        parts = [
+            network(table.embeddings(part, torch.full((len(part),), (view + 0.5) / samplings)), table.presence(part))
+            for part in rows.split(_FUSED_AT_ONCE)
+        ]
+        views.append((torch.cat([part[0] for part in parts]).numpy(), torch.cat([part[1] for part in parts]).numpy()))
+    embeddings, outputs = (np.stack(values, 1) for values in zip(*views, strict=True))
+    return embeddings, outputs
 
 
 def encoder_schema(modality: str, normaliser: Normaliser, shape: Sequence[int]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Stage 2: cache -> teachers, embeddings and the hallucination net, for every fold, seed and fit.
 
-Encoders are trained on frames and waves; then every training and validation clip is embedded once, and multimodal
-teachers and the hallucination net are trained on those embeddings. Test clips are not read. The fits of the
-cross-fitting repeat all of it on parts of the training subjects: they exist to judge the others' clips out of fold.
+Encoders are trained on frames, waves and sound; then every training and validation clip (or window of one) is embedded
+once, and teachers that fuse modalities, or neighbouring windows, and the hallucination net are trained on those
+embeddings. Test clips are not read. The fits of the cross-fitting repeat all of it on parts of the training groups:
+they exist to judge the others' clips out of fold.
 """
 
 from functools import partial
@@ -14,7 +15,7 @@ from pipelines.cache.embeddings import EmbeddingStore, write_embeddings
 from pipelines.models.hallucination import HallucinationNet
 from pipelines.models.teachers import FusionTeacher
 from pipelines.recipe import Recipe
-from pipelines.stages.cells import FitUnit, digest_rows, load_cells
+from pipelines.stages.cells import FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units
 from pipelines.stages.fitting import problem_tables, train, training_workers
 from pipelines.stages.networks import embed_modality, encoder_schema, make_teacher
@@ -35,7 +36,7 @@ def artifacts_of(unit: FitUnit) -> list[Artifact]:
     recipe = unit.cell.recipe
     artifacts = [_encoder_artifact(unit, modality) for modality in recipe.modalities]
     artifacts.append(_embedding_artifact(unit))
-    artifacts += [_fusion_artifact(unit, name) for name, subset in recipe.teacher_subsets.items() if len(subset) > 1]
+    artifacts += [_fusion_artifact(unit, name) for name in recipe.teacher_subsets if unit.cell.is_fused(name)]
     if unit.fit.name == "full":
         artifacts.append(_hallucination_artifact(unit))
     return artifacts
@@ -43,20 +44,20 @@ def artifacts_of(unit: FitUnit) -> list[Artifact]:
 
 def _split_keys(unit: FitUnit) -> dict[str, Any]:
     fit = unit.fit
-    rows = unit.cell.of((*fit.train, *fit.validation))
-    return {"train": list(fit.train), "validation": list(fit.validation), "clips": digest_rows(rows)}
+    digest = unit.cell.digest((*fit.train, *fit.validation))
+    return {"train": list(fit.train), "validation": list(fit.validation), "clips": digest}
 
 
 def _encoder_artifact(unit: FitUnit, modality: str) -> Artifact:
     cell, fit = unit.cell, unit.fit
     keys = ["model.embedding", f"encoders.{modality}", "training.teachers"]
-    keys += ["windows"] if modality == "faces" else ["biosignals.normalisation"]
+    keys += {"faces": ["windows"], "audio": ["audio.seconds"]}.get(modality, ["biosignals.normalisation"])
     inputs = cell.shards(modality, (*fit.train, *fit.validation))
     if weights := cell.recipe.encoders[modality].weights:
         inputs["weights"] = weights
     fingerprint = Fingerprint({**cell.learning_keys(*keys), **_split_keys(unit)}, inputs, cell.split.seed)
     cost = len(cell.of(fit.train)) * cell.recipe.training.teachers.epochs
-    return Artifact(cell.teacher(fit, modality), fingerprint, partial(_train_encoder, unit, modality), cost)
+    return Artifact(cell.encoder(fit, modality), fingerprint, partial(_train_encoder, unit, modality), cost)
 
 
 def _train_encoder(unit: FitUnit, modality: str, job: Job) -> dict[str, Any]:
@@ -70,7 +71,8 @@ def _train_encoder(unit: FitUnit, modality: str, job: Job) -> dict[str, Any]:
         cell.usable(source, groups, f"{purpose} the {modality} teacher on")
         for groups, purpose in ((fit.train, "train"), (fit.validation, "validate"))
     )
-    normaliser = fit_normaliser(source, train_rows, recipe.biosignals.normalisation)
+    scope = "training" if modality == "audio" else recipe.biosignals.normalisation
+    normaliser = fit_normaliser(source, train_rows, scope)
     normaliser = normaliser.extended(source, validation_rows)
     shape = source.read(train_rows[0]).shape
     name = f"{fit.name}: teacher {modality}"
@@ -100,10 +102,11 @@ def _train_encoder(unit: FitUnit, modality: str, job: Job) -> dict[str, Any]:
 def _embedding_artifact(unit: FitUnit) -> Artifact:
     cell, fit = unit.cell, unit.fit
     groups = (*cell.split.train, *cell.split.validation)
-    inputs = {f"teacher {m}": cell.teacher(fit, m) for m in cell.recipe.modalities}
+    inputs = {f"teacher {m}": cell.encoder(fit, m) for m in cell.recipe.modalities}
     for modality in cell.recipe.modalities:
         inputs |= cell.shards(modality, groups)
-    keys = {**cell.learning_keys("windows"), "clips": digest_rows(cell.of(groups)), "samplings": _samplings(unit)}
+    keys = {**cell.learning_keys("windows"), "clips": cell.digest(groups), "samplings": _samplings(unit)}
+    keys |= cell.learning_keys("audio.seconds") if "audio" in cell.recipe.modalities else {}
     cost = len(cell.of(groups)) * len(cell.recipe.modalities)
     path = cell.embeddings(fit)
     return Artifact(path, Fingerprint(keys, inputs, cell.split.seed), partial(_embed_clips, unit), cost)
@@ -120,11 +123,11 @@ def _embed_clips(unit: FitUnit, job: Job) -> dict[str, Any]:
     columns = {}
     for modality in cell.recipe.modalities:
         samplings = _samplings(unit) if modality == "faces" else 1
-        checkpoint = load_checkpoint(cell.teacher(unit.fit, modality))
+        checkpoint = load_checkpoint(cell.encoder(unit.fit, modality))
         columns[modality] = embed_modality(cell, checkpoint, modality, rows, samplings=samplings)
         job.advance(len(rows))
     with atomic_path(job.path) as partial_path:
-        write_embeddings(partial_path, EmbeddingStore(clips=tuple(row.clip for row in rows), columns=columns))
+        write_embeddings(partial_path, EmbeddingStore(clips=tuple(row.name for row in rows), columns=columns))
     return {"clips": len(rows)}
 
 
@@ -144,7 +147,12 @@ def _train_fusion(unit: FitUnit, name: str, job: Job) -> dict[str, Any]:
 
     def build(fabric: Fabric) -> FusionProblem:
         return FusionProblem(
-            network=FusionTeacher(modalities=subset, settings=recipe.model, num_outputs=cell.task.num_outputs),
+            network=FusionTeacher(
+                modalities=subset,
+                settings=recipe.model,
+                num_outputs=cell.task.num_outputs,
+                context=recipe.windows.context,
+            ),
             task=cell.task,
             **problem_tables(cell, fit, subset, subset, fabric),
             name=f"{fit.name}: teacher {name}",
@@ -182,7 +190,7 @@ def _train_hallucination(unit: FitUnit, job: Job) -> dict[str, Any]:
             HallucinationProblem(
                 network=network,
                 prevalent=recipe.prevalent,
-                **problem_tables(cell, unit.fit, recipe.modalities, recipe.prevalent, fabric),
+                **problem_tables(cell, unit.fit, recipe.modalities, recipe.prevalent, fabric, context=False),
                 name="hallucination net",
                 batch_size=recipe.training.hallucination.batch_size,
             )

@@ -23,6 +23,7 @@ from pipelines.protocols.audit import Evidence, audit
 from pipelines.protocols.splits import Split
 from pipelines.recipe import OptimisationSettings
 from pipelines.training.checkpoints import load_checkpoint, save_checkpoint
+from pipelines.training.judgement import Judgement, Validation
 from pipelines.training.seeding import derive_seed
 
 SAVE_EVERY_S = 60.0
@@ -58,8 +59,8 @@ class Problem(ABC):
         """Training loss of a batch."""
 
     @abstractmethod
-    def validation_loss(self, outputs: Any, truth: Any) -> Tensor:
-        """Mean loss () of a batch, by which epochs are chosen; lower is better."""
+    def judge(self, outputs: Any, truth: Any) -> Judgement:
+        """What a validation batch adds to the loss by which epochs are chosen."""
 
     @abstractmethod
     def evidence(self) -> list[Evidence]:
@@ -168,11 +169,10 @@ def _train_epoch(
 @torch.no_grad()
 def _validate(problem: Problem, network: Any) -> float:
     network.eval()
-    total, clips = 0.0, 0
+    validation = Validation()
     for batch in problem.validation_batches():
-        total = total + problem.validation_loss(network(*batch.inputs), batch.truth).detach() * batch.size
-        clips += batch.size
-    return float(total) / max(clips, 1)
+        validation.add(problem.judge(network(*batch.inputs), batch.truth), batch.size)
+    return validation.loss
 
 
 def _half_cosine(settings: OptimisationSettings, epoch: float) -> float:

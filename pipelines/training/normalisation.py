@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pipelines.cache.tables import ClipRow
+from pipelines.training.samples import Sample
 from pipelines.training.sources import Source
 
 
@@ -68,7 +68,7 @@ class Normaliser:
         }
         return Normaliser(schema["view"], schema["scope"], moments, tuple(schema["fitted_on"]))
 
-    def extended(self, source: Source, rows: Sequence[ClipRow]) -> "Normaliser":
+    def extended(self, source: Source, rows: Sequence[Sample]) -> "Normaliser":
         """For `per-subject`: with the statistics of further subjects, each from its own clips. Else unchanged."""
         if self.scope != "per-subject":
             return self
@@ -77,7 +77,7 @@ class Normaliser:
         return Normaliser(self.view, self.scope, {**self.moments, **new}, self.fitted_on)
 
 
-def fit_normaliser(source: Source, rows: Sequence[ClipRow], scope: Literal["training", "per-subject"]) -> Normaliser:
+def fit_normaliser(source: Source, rows: Sequence[Sample], scope: Literal["training", "per-subject"]) -> Normaliser:
     """Fit on usable training clips. One clip is in memory at a time."""
     if source.view == "frames":
         return Normaliser("frames", "fixed")
@@ -87,7 +87,7 @@ def fit_normaliser(source: Source, rows: Sequence[ClipRow], scope: Literal["trai
     return Normaliser(source.view, scope, {"": _moments(source, rows)}, groups)
 
 
-def _moments(source: Source, rows: Iterable[ClipRow]) -> Moments:
+def _moments(source: Source, rows: Iterable[Sample]) -> Moments:
     from sklearn.preprocessing import StandardScaler
 
     scaler: Any = StandardScaler()

@@ -1,4 +1,4 @@
-"""What an encoder reads of a clip: frames, waves, spectrograms or features, from the cache, one clip at a time.
+"""What an encoder reads of a sample: frames, waves, spectrograms or features, from the cache, one at a time.
 
 A source opens each group's shard once and keeps it open; it is made anew in every process. Presence is decided here:
 a clip whose modality is missing is not usable, and nothing is ever filled in for it.
@@ -9,11 +9,12 @@ from functools import partial
 
 import numpy as np
 
+from pipelines.cache.audio import AudioShard
 from pipelines.cache.biosignals import BiosignalShard
 from pipelines.cache.faces import FaceShard
-from pipelines.cache.tables import ClipRow
 from pipelines.models.encoders import INPUT_VIEW
-from pipelines.recipe import Recipe, ClipWindow
+from pipelines.recipe import AudioSettings, ClipWindow, Recipe, SlidingWindows
+from pipelines.training.samples import Sample
 from pipelines.workspace import Workspace
 
 # Channel statistics of Kinetics-400, which published R3D-18 weights were trained with (torchvision's transforms).
@@ -22,31 +23,26 @@ PIXEL_STD = np.array([0.22803, 0.22145, 0.216989], np.float32)
 
 
 class Source(ABC):
-    """Reads one modality of clips."""
+    """Reads one modality of clips or windows."""
 
     view: str
 
     @abstractmethod
-    def is_usable(self, row: ClipRow) -> bool:
-        """Whether the clip has this modality, in the part of it that the model sees."""
+    def is_usable(self, row: Sample) -> bool:
+        """Whether the sample has this modality, in the part of the clip that the model sees."""
 
     @abstractmethod
-    def read(self, row: ClipRow, rng: np.random.Generator | None = None) -> np.ndarray:
-        """One clip as float32; regular sampling without `rng`, jittered with it."""
+    def read(self, row: Sample, rng: np.random.Generator | None = None) -> np.ndarray:
+        """One sample as float32; regular sampling without `rng`, jittered with it."""
 
 
-class FrameSource(Source):
-    """T frames of a clip's window, (3, T, S, S), standardised with fixed constants.
-
-    Only frames that show a face are drawn: they are divided into T equal segments, and one is taken from each, its
-    middle (regular) or any (jittered). With fewer than T of them some repeat.
-    """
+class FaceSource(Source):
+    """T frames that show a face, (3, T, S, S), standardised with fixed constants; mirrored at random with `rng`."""
 
     view = "frames"
 
-    def __init__(self, workspace: Workspace, windows: ClipWindow) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self._open = partial(workspace.shard, "faces")
-        self._windows = windows
         self._shards: dict[str, FaceShard] = {}
 
     def _shard(self, group: str) -> FaceShard:
@@ -54,27 +50,80 @@ class FrameSource(Source):
             self._shards[group] = FaceShard(self._open(group))
         return self._shards[group]
 
-    def _candidates(self, row: ClipRow) -> np.ndarray:
-        frames = self._shard(row.group).frames(row.clip)
-        inside = (frames.times >= self._windows.start) & (frames.times < self._windows.stop)
-        return np.flatnonzero(frames.valid & inside)
+    @abstractmethod
+    def _candidates(self, row: Sample) -> np.ndarray:
+        """Sorted numbers of the frames that may be drawn: those of the window that show a face."""
 
-    def is_usable(self, row: ClipRow) -> bool:
+    @abstractmethod
+    def _choose(self, row: Sample, candidates: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+        """T of at least one candidate, in order of time."""
+
+    def is_usable(self, row: Sample) -> bool:
         """See Source: at least one frame of the window shows a face."""
         return row.coverage.get("faces", 0.0) > 0 and len(self._candidates(row)) > 0
 
-    def read(self, row: ClipRow, rng: np.random.Generator | None = None) -> np.ndarray:
+    def read(self, row: Sample, rng: np.random.Generator | None = None) -> np.ndarray:
         """See Source."""
-        candidates = self._candidates(row)
-        within = np.full(self._windows.frames, 0.5) if rng is None else rng.random(self._windows.frames)
-        segment = (np.arange(self._windows.frames) + within) * len(candidates) / self._windows.frames
-        pixels = self._shard(row.group).read(row.clip, candidates[segment.astype(int)])
+        pixels = self._shard(row.group).read(row.clip, self._choose(row, self._candidates(row), rng))
         if rng is not None and rng.random() < 0.5:
             pixels = pixels[:, :, ::-1]  # mirrored: a face has no preferred side
         values = pixels.transpose(3, 0, 1, 2).astype(np.float32, order="C")
         values *= (1 / (255 * PIXEL_STD))[:, None, None, None]
         values -= (PIXEL_MEAN / PIXEL_STD)[:, None, None, None]
         return values
+
+
+class ClipFaceSource(FaceSource):
+    """The frames of a clip's window, divided into T equal segments: from each its middle (regular) or any (jittered).
+
+    With fewer than T frames that show a face some repeat.
+    """
+
+    def __init__(self, workspace: Workspace, windows: ClipWindow) -> None:
+        super().__init__(workspace)
+        self._windows = windows
+
+    def _candidates(self, row: Sample) -> np.ndarray:
+        frames = self._shard(row.group).frames(row.clip)
+        inside = (frames.times >= self._windows.start) & (frames.times < self._windows.stop)
+        return np.flatnonzero(frames.valid & inside)
+
+    def _choose(self, row: Sample, candidates: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+        within = _within(self._windows.frames, rng)
+        segment = (np.arange(self._windows.frames) + within) * len(candidates) / self._windows.frames
+        return candidates[segment.astype(int)]
+
+
+class WindowFaceSource(FaceSource):
+    """T frames around a sample's own, one from each stretch of `stride`: its middle (regular) or any (jittered).
+
+    A frame without a face is replaced by the nearest one of the window that shows one.
+    """
+
+    def __init__(self, workspace: Workspace, windows: SlidingWindows) -> None:
+        super().__init__(workspace)
+        self._frames, self._stride = windows.frames, windows.stride
+
+    def _start(self, row: Sample) -> float:
+        assert row.frame is not None
+        return row.frame + 0.5 - self._frames * self._stride / 2
+
+    def _candidates(self, row: Sample) -> np.ndarray:
+        start = max(int(np.floor(self._start(row))), 0)
+        valid = self._shard(row.group).frames(row.clip).valid
+        stop = int(np.ceil(self._start(row) + self._frames * self._stride))
+        return start + np.flatnonzero(valid[start:stop])
+
+    def _choose(self, row: Sample, candidates: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+        within = _within(self._frames, rng)
+        wanted = np.floor(self._start(row) + (np.arange(self._frames) + within) * self._stride)
+        nearest = np.abs(candidates[:, None] - wanted).argmin(axis=0)
+        return candidates[nearest]
+
+
+def _within(frames: int, rng: np.random.Generator | None) -> np.ndarray:
+    """Where in its segment each frame is taken: in the middle, or anywhere."""
+    return np.full(frames, 0.5) if rng is None else rng.random(frames)
 
 
 class BiosignalSource(Source):
@@ -91,17 +140,45 @@ class BiosignalSource(Source):
             self._shards[group] = BiosignalShard(self._open(group))
         return self._shards[group]
 
-    def is_usable(self, row: ClipRow) -> bool:
+    def is_usable(self, row: Sample) -> bool:
         """See Source."""
         return row.coverage.get(self._channel, 0.0) > 0
 
-    def read(self, row: ClipRow, rng: np.random.Generator | None = None) -> np.ndarray:
+    def read(self, row: Sample, rng: np.random.Generator | None = None) -> np.ndarray:
         """See Source; a biosignal is read whole, so `rng` changes nothing."""
         return self._shard(row.group).read(row.clip, self._channel, self.view)
 
 
+class AudioSource(Source):
+    """The log-mel spectrogram (1, mels, n) around a window's centre, not yet standardised."""
+
+    view = "spectrogram"
+
+    def __init__(self, workspace: Workspace, settings: AudioSettings) -> None:
+        self._open = partial(workspace.shard, "audio")
+        self._seconds = settings.seconds
+        self._shards: dict[str, AudioShard] = {}
+
+    def _shard(self, group: str) -> AudioShard:
+        if group not in self._shards:
+            self._shards[group] = AudioShard(self._open(group))
+        return self._shards[group]
+
+    def is_usable(self, row: Sample) -> bool:
+        """See Source: there is sound around the window's centre."""
+        return row.coverage.get("audio", 0.0) > 0 and self._shard(row.group).covers(row.time_s, self._seconds)
+
+    def read(self, row: Sample, rng: np.random.Generator | None = None) -> np.ndarray:
+        """See Source; sound is heard as it is, so `rng` changes nothing."""
+        return self._shard(row.group).read(row.time_s, self._seconds)
+
+
 def make_source(workspace: Workspace, recipe: Recipe, modality: str) -> Source:
     """The source that feeds a modality's encoder."""
-    if modality == "faces":
-        return FrameSource(workspace, recipe.windows)
-    return BiosignalSource(workspace, modality, INPUT_VIEW[recipe.encoders[modality].architecture])
+    if modality == "audio":
+        return AudioSource(workspace, recipe.audio)
+    if modality != "faces":
+        return BiosignalSource(workspace, modality, INPUT_VIEW[recipe.encoders[modality].architecture])
+    if isinstance(recipe.windows, SlidingWindows):
+        return WindowFaceSource(workspace, recipe.windows)
+    return ClipFaceSource(workspace, recipe.windows)

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from pipelines.cache.embeddings import Column, EmbeddingStore
-from pipelines.cache.tables import ClipRow
+from pipelines.recipe import SlidingWindows, Task, Windows
+from pipelines.training.samples import Sample, window_name
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Labels of a batch: target (B,) int64, 0 where there is none, and labelled (B,) bool."""
+    """Labels of a batch: target (B,) int64 or (B, K) float32, 0 where there is none, and labelled (B,) bool."""
 
     target: Tensor
     labelled: Tensor
@@ -22,33 +23,50 @@ class Targets:
         return Targets(self.target[rows], self.labelled[rows])
 
 
-def make_targets(rows: Sequence[ClipRow], device: torch.device | str) -> Targets:
-    """Labels of clips in the given order."""
-    target = torch.tensor([0 if row.label is None else row.label for row in rows], device=device)
-    return Targets(target, torch.tensor([row.label is not None for row in rows], device=device))
+def make_targets(samples: Sequence[Sample], task: Task, device: torch.device | str) -> Targets:
+    """Labels of samples in the given order."""
+    none, kind = (0, torch.int64) if task.kind == "classes" else ((0.0,) * task.num_outputs, torch.float32)
+    target = torch.tensor([none if s.label is None else s.label for s in samples], dtype=kind, device=device)
+    if task.kind == "continuous":
+        target = target.reshape(-1, task.num_outputs)
+    return Targets(target, torch.tensor([s.label is not None for s in samples], dtype=torch.bool, device=device))
 
 
 class EmbeddingTable:
-    """Some columns of a store for some clips, as tensors.
+    """Some columns of a store for some samples, as tensors.
 
     Args:
-        store: embeddings of at least these clips.
+        store: embeddings of at least these samples.
         columns: names of the columns to take.
-        rows: the clips, in the order of the table.
+        rows: the samples, in the order of the table.
+        task: what their labels are.
+        windows: with a context of L > 1 windows, embeddings are those of a sample and its neighbours in time.
         device: where the tensors live; BioVid's embeddings are a few hundred megabytes.
     """
 
     def __init__(
-        self, store: EmbeddingStore, columns: Sequence[str], rows: Sequence[ClipRow], device: torch.device | str = "cpu"
+        self,
+        store: EmbeddingStore,
+        columns: Sequence[str],
+        rows: Sequence[Sample],
+        task: Task,
+        *,
+        windows: Windows | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
-        index = store.rows([row.clip for row in rows])
+        own = store.rows([row.name for row in rows])
+        context = own
+        if isinstance(windows, SlidingWindows) and windows.context > 1:
+            context = _neighbours(store, rows, windows)
         taken = {name: store.columns[name] for name in columns}
         self.rows = tuple(rows)
-        self.targets = make_targets(rows, device)
-        self.present = {name: torch.from_numpy(column.present[index]).to(device) for name, column in taken.items()}
-        self._embeddings = {name: torch.from_numpy(c.embeddings[index]).to(device) for name, c in taken.items()}
+        self.targets = make_targets(rows, task, device)
+        self.present = {name: torch.from_numpy(column.present[own]).to(device) for name, column in taken.items()}
+        self._there = {n: torch.from_numpy(c.present[context] & (context >= 0)).to(device) for n, c in taken.items()}
+        self._own, self._context = (torch.from_numpy(index).to(device) for index in (own, context.clip(min=0)))
+        self._embeddings = {name: torch.from_numpy(column.embeddings).to(device) for name, column in taken.items()}
         self._outputs = {
-            name: torch.from_numpy(column.outputs[index]).to(device)
+            name: torch.from_numpy(column.outputs).to(device)
             for name, column in taken.items()
             if column.outputs is not None
         }
@@ -59,24 +77,25 @@ class EmbeddingTable:
 
     @property
     def groups(self) -> frozenset[str]:
-        """Groups that the clips came from."""
+        """Groups that the samples came from; neighbours are of the same clip, so of the same group."""
         return frozenset(row.group for row in self.rows)
 
     def draw(self, rows: Tensor, *, jitter: bool) -> Tensor:
-        """Uniform numbers in [0, 1) that choose a temporal sampling for each clip; zeros without jitter."""
+        """Uniform numbers in [0, 1) that choose a temporal sampling for each sample; zeros without jitter."""
         return torch.rand(len(rows)).to(self._device) if jitter else torch.zeros(len(rows), device=self._device)
 
     def embeddings(self, rows: Tensor, draw: Tensor) -> dict[str, Tensor]:
-        """{column: (B, D)} at the samplings that `draw` chooses."""
-        return {name: _choose(values, rows, draw) for name, values in self._embeddings.items()}
+        """{column: (B, D), or (B, L, D) with a context} at the samplings that `draw` chooses."""
+        index = self._context[rows]
+        return {name: _choose(values, index, draw) for name, values in self._embeddings.items()}
 
     def outputs(self, rows: Tensor, draw: Tensor) -> dict[str, Tensor]:
-        """{column: (B, O)} at the same samplings."""
-        return {name: _choose(values, rows, draw) for name, values in self._outputs.items()}
+        """{column: (B, O)} of the samples themselves, at the same samplings."""
+        return {name: _choose(values, self._own[rows], draw) for name, values in self._outputs.items()}
 
     def presence(self, rows: Tensor) -> dict[str, Tensor]:
-        """{column: (B,) bool}."""
-        return {name: values[rows] for name, values in self.present.items()}
+        """{column: (B,), or (B, L) with a context, bool}."""
+        return {name: values[rows] for name, values in self._there.items()}
 
     def batches(self, batch_size: int, *, shuffle: bool) -> Iterator[Tensor]:
         """Row numbers, batch by batch; shuffled by torch's seeded generator."""
@@ -84,9 +103,18 @@ class EmbeddingTable:
         return iter(order.to(self._device).split(batch_size))
 
 
-def _choose(values: Tensor, rows: Tensor, draw: Tensor) -> Tensor:
+def _neighbours(store: EmbeddingStore, rows: Sequence[Sample], windows: SlidingWindows) -> np.ndarray:
+    """(N, L) rows of the store, -1 where a trial has no window."""
+    index = {name: row for row, name in enumerate(store.clips)}
+    half = windows.context // 2
+    steps = [step * windows.hop for step in range(-half, half + 1)]
+    found = [[index.get(window_name(row.clip, (row.frame or 0) + step), -1) for step in steps] for row in rows]
+    return np.array(found, dtype=np.int64).reshape(-1, windows.context)
+
+
+def _choose(values: Tensor, index: Tensor, draw: Tensor) -> Tensor:
     sampling = (draw * values.shape[1]).long().clamp_(max=values.shape[1] - 1)
-    return values[rows, sampling]
+    return values[index, sampling if index.dim() == 1 else sampling[:, None]]
 
 
 def masked_column(embeddings: np.ndarray, outputs: np.ndarray, present: np.ndarray) -> Column:

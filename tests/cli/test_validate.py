@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -5,6 +6,7 @@ from typer.testing import CliRunner
 from mtpkd_cli.validate import validate
 from pipelines.corpora.synthetic import render_synthetic
 from pipelines.errors import SettingsError
+from pipelines.media.video import write_video
 from pipelines.recipe import SyntheticCorpus
 
 app = typer.Typer()
@@ -46,3 +48,73 @@ def test_problems_are_grouped_by_reason_and_exit_with_1(corpus):
 def test_a_wrong_part_is_an_error_not_a_report(corpus):
     result = run("biovid", corpus, "--part", "B")
     assert isinstance(result.exception, SettingsError)
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """An Aff-Wild2 of three silent videos, the third of which nobody annotated."""
+    root = tmp_path / "a"
+    (root / "batch1").mkdir(parents=True)
+    for name in ("one", "two", "three"):
+        write_video(root / "batch1" / f"{name}.mp4", [np.full((32, 48, 3), 6 * i, np.uint8) for i in range(40)], 30)
+    for name, part in (("one", "Train_Set"), ("two", "Validation_Set")):
+        folder = root / "VA_Estimation_Challenge" / part
+        folder.mkdir(parents=True)
+        (folder / f"{name}.txt").write_text("valence,arousal\n" + "0.1,0.2\n" * 38 + "-5,-5\n" * 2)
+    return root
+
+
+@pytest.mark.parametrize("name", ["affwild2", "synthetic-affwild2"])
+def test_a_sound_corpus_of_videos(videos, name):
+    result = run(name, videos)
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines() == [
+        f"{name}: {videos}",
+        "",
+        "train annotations        1 file in VA_Estimation_Challenge/Train_Set",
+        "validation annotations   1 file in VA_Estimation_Challenge/Validation_Set",
+        "videos                   3 files in batch1",
+        "",
+        "trials        2   train 1, validation 1",
+        "videos        2   train 1, validation 1; 0 with two people",
+        "frames       80   76 annotated, 5.0 % are -5",
+        "",
+        "files        there  missing  unreadable  what they hold",
+        "annotations      2        0           0                ",
+        "video            2        0           0  mp4 format    ",
+        "                                         48x32 pixels  ",
+        "                                         30 Hz         ",
+        "audio            0        2           0                ",
+        "crops            0        2           0                ",
+        "",
+        "3 observations found",
+        "      2  audio: there is no sound track",
+        f"         first: {videos}/batch1/one.mp4",
+        f"         {videos}/batch1/two.mp4",
+        "      1  all: there is no annotation file for it",
+        f"         {videos}/batch1/three.mp4",
+        "",
+        "no problems found",
+    ]
+
+
+def test_problems_with_annotations_are_told_by_file_and_line(videos):
+    for path in sorted(videos.rglob("*.txt")):
+        path.write_text(path.read_text().replace("0.1", "1.7", 3))
+    result = run("affwild2", videos)
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    first = lines.index("      6  annotations: lines that cannot be used; their frames are left out")
+    fault = "valence 1.7 is outside [-1, 1] and not -5"
+    track = videos / "VA_Estimation_Challenge"
+    assert lines[first - 1] == "6 problems found"
+    assert lines[first + 1 :] == [
+        f"         first: {track}/Train_Set/one.txt:2: {fault}",
+        f"         {track}/Validation_Set/two.txt:2: {fault}",
+    ]
+
+
+def test_parts_are_only_biovids(videos):
+    result = run("affwild2", videos, "--part", "A")
+    assert isinstance(result.exception, SettingsError)
+    assert "affwild2 has no parts" in str(result.exception)

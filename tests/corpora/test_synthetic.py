@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.corpora import index_corpus, synthetic
-from pipelines.corpora.synthetic import RECORD, render_synthetic
+from pipelines.corpora.rendering import RECORD
+from pipelines.corpora.synthetic import render_synthetic
 from pipelines.errors import SettingsError
 from pipelines.media.biosignals import read_biosignals
 from pipelines.media.video import probe, read_frames

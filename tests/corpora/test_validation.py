@@ -1,54 +1,28 @@
-import pytest
-
 from pipelines.corpora.validation import validate_corpus
-from pipelines.errors import SettingsError
-from pipelines.recipe import BiosignalSettings, SyntheticCorpus
-
-SHORT = BiosignalSettings(seconds=1.5)
+from pipelines.recipe import AffWild2Corpus, SyntheticAffWild2Corpus
 
 
-def test_a_sound_corpus(rendered):
-    report = validate_corpus(rendered, biosignals=SHORT)
-    assert report.problems == ()
-    assert (report.subjects, report.clips) == (2, 8)
-    assert report.clips_per_class == {"BL1": 4, "PA4": 4}
-    assert sum(report.subjects_by_sex.values()) == 2
-    faces, biosignals = report.files["faces"], report.files["biosignals"]
-    assert (faces.there, faces.missing, faces.unreadable) == (8, 0, 0)
-    assert (biosignals.there, biosignals.missing, biosignals.unreadable) == (8, 0, 0)
-    assert faces.seen == {"pixels": {"160x120": 8}, "Hz": {"25": 8}, "frames": {"38": 8}}
-    assert biosignals.seen == {"Hz": {"512": 8}, "samples": {"768": 8}}
+class Bar:
+    """Remembers what a progress bar is told."""
+
+    def __init__(self):
+        self.total, self.done = None, 0
+
+    def reset(self, total=None):
+        self.total = total
+
+    def update(self, n=1):
+        self.done += n
 
 
-def test_what_is_wrong_is_counted_and_named(own_copy):
-    videos, tables = (sorted(own_copy.root.rglob(pattern)) for pattern in ("*.mp4", "*_bio.csv"))
-    videos[0].unlink()
-    videos[1].write_bytes(videos[1].read_bytes()[:200])
-    tables[2].write_text("time\tgsr\n")
-    lines = [line.split("\t") for line in tables[3].read_text().splitlines()]
-    flat = [lines[0]] + [[line[0], "1.5", *line[2:]] for line in lines[1:]]
-    tables[3].write_text("\n".join("\t".join(line) for line in flat) + "\n")
-    report = validate_corpus(own_copy, biosignals=SHORT)
-    faces, biosignals = report.files["faces"], report.files["biosignals"]
-    assert (faces.there, faces.missing, faces.unreadable) == (7, 1, 1)
-    assert (biosignals.there, biosignals.missing, biosignals.unreadable) == (8, 0, 1)
-    named = {(problem.clip, problem.modality, problem.file) for problem in report.problems}
-    assert named == {
-        (videos[0].stem, "faces", str(videos[0])),
-        (videos[1].stem, "faces", str(videos[1])),
-        (tables[2].name.removesuffix("_bio.csv"), "biosignals", str(tables[2])),
-        (tables[3].name.removesuffix("_bio.csv"), "eda", str(tables[3])),
-    }
-    assert all(problem.reason for problem in report.problems)
-
-
-def test_rows_of_the_index_are_problems_too(own_copy):
-    table = own_copy.root / "PartA" / "starting_point" / "samples.csv"
-    table.write_text(table.read_text() + "9\tnobody\t0\tBL1\t9\tnobody-BL1-001\n")
-    (problem,) = validate_corpus(own_copy, biosignals=SHORT).problems
-    assert problem.file == f"{table}:10"
-
-
-def test_no_corpus(tmp_path):
-    with pytest.raises(SettingsError, match="does not exist"):
-        validate_corpus(SyntheticCorpus(root=tmp_path / "nowhere"))
+def test_each_corpus_is_looked_at_in_its_own_way(rendered, written_affwild2):
+    for settings, names in (
+        (rendered, ["subjects", "clips"]),
+        (AffWild2Corpus(root=written_affwild2), ["trials", "videos", "frames", "images"]),
+        (SyntheticAffWild2Corpus(root=written_affwild2), ["trials", "videos", "frames", "images"]),
+    ):
+        bar = Bar()
+        report = validate_corpus(settings, progress=bar)
+        assert [total.name for total in report.totals] == names
+        assert report.root == settings.root
+        assert bar.done == bar.total == report.totals[0 if "trials" in names else 1].number

@@ -14,7 +14,7 @@ CONTINUOUS = Task(kind="continuous", labels=("valence", "arousal"))
     [
         (BINARY, ["accuracy", "balanced-accuracy", "macro-f1", "auc"]),
         (FIVE, ["accuracy", "balanced-accuracy", "macro-f1", "auc", "ccc", "rmse", "pearson"]),
-        (CONTINUOUS, ["ccc", "rmse", "pearson"]),
+        (CONTINUOUS, ["ccc", "rmse", "pearson", "sign-agreement"]),
     ],
 )
 def test_metrics_that_fit_a_task(task, names):
@@ -31,7 +31,12 @@ def test_unknown_metric_lists_all():
     ("name", "task", "message"),
     [
         ("ccc", BINARY, r"'ccc'.*BL1, PA4 are not declared.*fit: accuracy, balanced-accuracy, macro-f1, auc$"),
-        ("accuracy", CONTINUOUS, r"'accuracy'.*valence, arousal are continuous.*fit: ccc, rmse, pearson$"),
+        ("sign-agreement", FIVE, r"'sign-agreement'.*compares signs, and classes have none.*fit: accuracy"),
+        (
+            "accuracy",
+            CONTINUOUS,
+            r"'accuracy'.*valence, arousal are continuous.*fit: ccc, rmse, pearson, sign-agreement$",
+        ),
     ],
 )
 def test_misfit_says_why_and_lists_those_that_fit(name, task, message):

@@ -11,15 +11,25 @@ import torch
 from torch import nn
 
 import pipelines.models
-from pipelines.models import Adapter, HallucinationNet, Head, MultimodalTransformer, StudentNetwork
+from pipelines.models import (
+    Adapter,
+    HallucinationNet,
+    Head,
+    JointCrossAttention,
+    MultimodalTransformer,
+    StudentNetwork,
+    TemporalHead,
+)
 from pipelines.models import encoders as enc
 from pipelines.models.teachers import Aligner, FusionTeacher, UnimodalTeacher
 from pipelines.recipe import ModelSettings
 
 SIZE = 5
 SETTINGS = ModelSettings(embedding=32, tokens=3, width=16, depth=2, heads=4, dropout=0.2)
+CROSS = SETTINGS.model_copy(update={"fusion": "joint-cross-attention"})
+WINDOWS = 5
 NAMES = ("faces", "eda", "ecg")
-BUILDING_BLOCKS = {"Attention", "BasicBlock", "Block"}
+BUILDING_BLOCKS = {"Attention", "BasicBlock", "Block", "DilatedLayer", "JointAttention", "Recursion"}
 
 
 def _embeddings(*names: str) -> dict[str, torch.Tensor]:
@@ -33,6 +43,12 @@ def _present(*names: str) -> dict[str, torch.Tensor]:
     return {name: pattern[:, column] for column, name in enumerate(names)}
 
 
+def _windows(*names: str) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Embeddings and presence with a context, in which any window of any modality may be absent."""
+    embeddings = {name: torch.randn(SIZE, WINDOWS, 32) for name in names}
+    return embeddings, {name: torch.rand(SIZE, WINDOWS) > 0.3 for name in names}
+
+
 def _wave() -> torch.Tensor:
     return torch.stack([torch.randn(SIZE, 176), (torch.rand(SIZE, 176) > 0.2).float()], dim=1)
 
@@ -43,9 +59,14 @@ def _features() -> torch.Tensor:
     return x
 
 
-def _student(stands_in: Any) -> StudentNetwork:
+def _student(stands_in: Any, settings: ModelSettings = SETTINGS, context: int = 1) -> StudentNetwork:
     student = StudentNetwork(
-        prevalent=("faces",), privileged=("eda", "ecg"), settings=SETTINGS, num_outputs=3, stands_in=stands_in
+        prevalent=("faces",),
+        privileged=("eda", "ecg"),
+        settings=settings,
+        num_outputs=3,
+        stands_in=stands_in,
+        context=context,
     )
     nn.init.normal_(student.fusion.projection.weight, std=0.1)
     return student
@@ -55,8 +76,8 @@ def _student_case(stands_in: str) -> tuple[nn.Module, tuple]:
     return _student(stands_in), (_embeddings("faces"), _present("faces"))
 
 
-def _joint() -> FusionTeacher:
-    return FusionTeacher(modalities=NAMES, settings=SETTINGS, num_outputs=3)
+def _joint(settings: ModelSettings = SETTINGS, context: int = 1) -> FusionTeacher:
+    return FusionTeacher(modalities=NAMES, settings=settings, num_outputs=3, context=context)
 
 
 # Each case gives a network and its inputs, SIZE samples in every tensor.
@@ -77,9 +98,23 @@ CASES: dict[str, Callable[[], tuple[nn.Module, tuple]]] = {
         MultimodalTransformer(NAMES, SETTINGS),
         (_embeddings(*NAMES), _present(*NAMES)),
     ),
+    "MultimodalTransformer-windows": lambda: (
+        MultimodalTransformer(NAMES, SETTINGS, context=WINDOWS),
+        _windows(*NAMES),
+    ),
+    "JointCrossAttention": lambda: (JointCrossAttention(NAMES, CROSS), (_embeddings(*NAMES), _present(*NAMES))),
+    "JointCrossAttention-windows": lambda: (
+        JointCrossAttention(NAMES, CROSS, context=WINDOWS),
+        _windows(*NAMES),
+    ),
+    "TemporalHead": lambda: (
+        TemporalHead(width=16, context=WINDOWS, dropout=0.2),
+        (torch.randn(SIZE, WINDOWS, 16), torch.rand(SIZE, WINDOWS) > 0.3),
+    ),
     "StudentNetwork": lambda: _student_case("hallucination"),
     "StudentNetwork-zeros": lambda: _student_case("zeros"),
     "StudentNetwork-nothing": lambda: _student_case("nothing"),
+    "StudentNetwork-windows": lambda: (_student("hallucination", CROSS, WINDOWS), _windows("faces")),
     "UnimodalTeacher": lambda: (
         UnimodalTeacher(encoder=enc.WaveEncoder(embedding=32), embedding=32, num_outputs=3, dropout=0.2),
         (_wave(),),
@@ -88,6 +123,11 @@ CASES: dict[str, Callable[[], tuple[nn.Module, tuple]]] = {
     "Aligner": lambda: (
         Aligner(teachers=NAMES, joint=_joint(), settings=SETTINGS),
         (_embeddings(*NAMES), _present(*NAMES)),
+    ),
+    "FusionTeacher-windows": lambda: (_joint(CROSS, WINDOWS), _windows(*NAMES)),
+    "Aligner-windows": lambda: (
+        Aligner(teachers=NAMES, joint=_joint(CROSS, WINDOWS), settings=CROSS),
+        _windows(*NAMES),
     ),
 }
 

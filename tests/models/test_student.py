@@ -9,12 +9,32 @@ PRIVILEGED = ("eda", "ecg")
 
 @pytest.fixture
 def student(small):
-    def make(stands_in, prevalent=("faces",)) -> StudentNetwork:
+    def make(stands_in, prevalent=("faces",), fusion="transformer", context=1) -> StudentNetwork:
         return StudentNetwork(
-            prevalent=prevalent, privileged=PRIVILEGED, settings=small, num_outputs=3, stands_in=stands_in
+            prevalent=prevalent,
+            privileged=PRIVILEGED,
+            settings=small.model_copy(update={"fusion": fusion}),
+            num_outputs=3,
+            stands_in=stands_in,
+            context=context,
         )
 
     return make
+
+
+@pytest.fixture(params=["transformer", "joint-cross-attention"])
+def of_windows(request, student):
+    """Makes students that see five windows."""
+    return lambda stands_in, **options: student(stands_in, fusion=request.param, context=5, **options)
+
+
+@pytest.fixture
+def windows():
+    embeddings, present = torch.randn(6, 5, 32), torch.rand(6, 5) > 0.3
+    present[:, 2] = True
+    present[0, 2] = False
+    embeddings[~present] = float("nan")
+    return {"faces": embeddings}, {"faces": present}
 
 
 @pytest.fixture
@@ -133,3 +153,58 @@ def test_a_sample_without_a_face_is_finite_and_leaves_the_others_alone(student, 
     torch.testing.assert_close(output[rest], expected[rest], atol=1e-6, rtol=0)
     output.sum().backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("stands_in", KINDS)
+def test_among_neighbours_it_starts_as_the_visual_teacher_too(of_windows, windows, stands_in):
+    embeddings, present = windows
+    head = Head(32, 3, dropout=0.4).eval()
+    network = of_windows(stands_in).eval()
+    assert network.warm_start(head.state_dict())
+    result = network(embeddings, present)
+    own = embeddings["faces"][:, 2].nan_to_num()
+    assert torch.equal(result.embedding, own)
+    assert torch.equal(result.output, head(own))
+
+
+@torch.no_grad()
+def test_every_window_of_the_context_is_hallucinated_from(of_windows, windows):
+    embeddings, present = windows
+    network = of_windows("hallucination").eval()
+    assert network.hallucination is not None
+    seen = []
+    network.fusion.register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
+    network(embeddings, present)
+    given, there = seen[0]
+    for name in PRIVILEGED:
+        assert torch.equal(there[name], present["faces"])
+        for place in range(5):
+            expected = network.hallucination(embeddings["faces"][:, place].nan_to_num())[name]
+            torch.testing.assert_close(given[name][:, place], expected)
+
+
+@pytest.mark.parametrize("stands_in", KINDS)
+def test_what_absent_windows_hold_reaches_nothing(of_windows, windows, stands_in):
+    embeddings, present = windows
+    network = of_windows(stands_in).eval()
+    _disturb(network)
+    expected = network(embeddings, present).output
+    other = torch.where(present["faces"][..., None], embeddings["faces"], 7.0).requires_grad_()
+    output = network({"faces": other}, present).output
+    assert torch.equal(output, expected)
+    output.sum().backward()
+    assert other.grad is not None
+    assert other.grad[~present["faces"]].eq(0).all()
+    assert other.grad[present["faces"]].ne(0).any(dim=-1).all()
+    trained = [p for p in network.parameters() if p.requires_grad]
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in trained)
+
+
+@torch.no_grad()
+def test_a_sample_alone_is_a_context_of_one(of_windows, batch):
+    network = of_windows("hallucination").eval()
+    _disturb(network)
+    embeddings, present = batch
+    one = ({name: value.unsqueeze(1) for name, value in part.items()} for part in (embeddings, present))
+    torch.testing.assert_close(network(*one).output, network(embeddings, present).output)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from pipelines.models.teachers import Aligner, FusionTeacher
@@ -36,5 +37,29 @@ def test_what_an_absent_modality_holds_reaches_nothing_else():
         aligner(spoiled, present).embeddings[JOINT], aligner(embeddings, present).embeddings[JOINT]
     )
     aligned = aligner(spoiled, present)
-    sum(values.square().sum() for values in aligned.embeddings.values()).backward()
+    torch.stack([values.square().sum() for values in aligned.embeddings.values()]).sum().backward()
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in aligner.parameters())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fusion", ["transformer", "joint-cross-attention"])
+def test_with_a_context_the_joint_teacher_sees_it_and_adapters_see_the_sample(fusion):
+    torch.manual_seed(0)
+    settings = SETTINGS.model_copy(update={"fusion": fusion})
+    joint = FusionTeacher(modalities=NAMES, settings=settings, num_outputs=3, context=3)
+    aligner = Aligner(teachers=NAMES, joint=joint, settings=settings).eval()
+    embeddings = {name: torch.randn(4, 3, 16) for name in NAMES}
+    present = {name: torch.ones(4, 3, dtype=torch.bool) for name in NAMES}
+    aligned = aligner(embeddings, present)
+    torch.testing.assert_close(aligned.embeddings["eda"], aligner.adapters["eda"](embeddings["eda"][:, 1]))
+    torch.testing.assert_close(aligned.embeddings[JOINT], joint(embeddings, present)[0])
+    neighbour = {name: value.clone() for name, value in embeddings.items()}
+    neighbour["faces"][:, 0] = torch.randn(4, 16)
+    other = aligner(neighbour, present)
+    assert torch.equal(other.embeddings["faces"], aligned.embeddings["faces"])
+    assert not torch.allclose(other.embeddings[JOINT], aligned.embeddings[JOINT], atol=1e-4)
+
+
+def test_a_transformer_teacher_is_found_in_checkpoints_by_its_name():
+    keys = FusionTeacher(modalities=NAMES, settings=SETTINGS, num_outputs=3).state_dict()
+    assert {key.split(".")[0] for key in keys} == {"transformer", "head"}

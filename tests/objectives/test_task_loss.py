@@ -20,7 +20,8 @@ def test_concordance_by_hand(continuous):
     output = torch.tensor([[1.0, 0.0], [2.0, 0.5], [3.0, 1.0]])
     target = torch.tensor([[2.0, 0.0], [3.0, 0.5], [4.0, 1.0]])
     expected = 1 - ((4 / 3) / (4 / 3 + 1) + 1) / 2
-    assert float(task_loss(output, target, torch.ones(3, dtype=torch.bool), continuous)) == pytest.approx(expected)
+    loss = float(task_loss(output, target, torch.ones(3, dtype=torch.bool), continuous))
+    assert loss == pytest.approx(expected, abs=2e-6)
     assert per_sample_loss(output, target, continuous).tolist() == pytest.approx([0.5, 0.5, 0.5])
 
 
@@ -56,14 +57,75 @@ def test_no_label_is_a_zero_with_a_graph(kind, request):
     assert bool((output.grad == 0).all())
 
 
-@pytest.mark.parametrize("size", [1, 5])
-def test_concordance_survives_vanishing_variance(continuous, size):
-    output = torch.full((size, 2), 0.3, requires_grad=True)
-    loss = task_loss(output, torch.full((size, 2), 0.3), torch.ones(size, dtype=torch.bool), continuous)
+def _evaluate(output: torch.Tensor, target: torch.Tensor, task) -> tuple[float, torch.Tensor]:
+    """Value and gradient."""
+    output = output.detach().requires_grad_()
+    loss = task_loss(output, target, torch.ones(len(output), dtype=torch.bool), task)
     loss.backward()
-    assert float(loss.detach()) == pytest.approx(1.0)
     assert output.grad is not None
-    assert bool(output.grad.isfinite().all())
+    return float(loss.detach()), output.grad.double()
+
+
+def _noise(size: int) -> torch.Tensor:
+    """(size, 2) values of unit variance from a formula, so that pinned numbers depend on no generator."""
+    steps = torch.arange(size, dtype=torch.float64)[:, None]
+    return math.sqrt(2) * torch.sin(steps * torch.tensor([0.9, 2.3], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("offset", [0.0, 0.3, -1.0, 123.4, 12345.6])
+@pytest.mark.parametrize("size", [1, 2, 33, 1000])
+@pytest.mark.parametrize("apart", [0.0, 0.5])
+def test_constants_have_no_concordance_and_no_gradient(continuous, dtype, offset, size, apart):
+    output, target = torch.full((size, 2), offset + apart, dtype=dtype), torch.full((size, 2), offset)
+    value, gradient = _evaluate(output, target, continuous)
+    assert value == pytest.approx(1.0, abs=1e-6)
+    assert gradient.abs().max() < 1e-6
+
+
+def test_a_constant_target_has_no_concordance_and_no_gradient(continuous):
+    for offset in (0.0, 0.3, 123.4, 12345.6):
+        for spread in (1e-4, 1e-2, 1.0):
+            output, target = (offset + spread * _noise(33)).float(), torch.full((33, 2), offset)
+            value, gradient = _evaluate(output, target, continuous)
+            assert value == pytest.approx(1.0, abs=1e-6)
+            assert gradient.abs().max() < 1e-6
+
+
+def test_constant_predictions_are_drawn_apart(continuous):
+    """Concordance 0, and a gradient that moves every prediction the way of its target."""
+    target = 0.3 * _noise(33)
+    value, gradient = _evaluate(torch.zeros(33, 2, dtype=torch.float64), target, continuous)
+    assert value == pytest.approx(1.0)
+    centred = target - target.mean(0)
+    # d CCC / d p_i = 2 (t_i - mean t) / (B (var t + (mean p - mean t)^2)), halved over two dimensions.
+    expected = -centred / 33 / (centred.square().mean(0) + target.mean(0).square() + 1e-6)
+    torch.testing.assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize("spread", [1e-5, 1e-4, 1e-3, 1e-2, 1.0])
+@pytest.mark.parametrize("offset", [0.0, 0.3, 123.4])
+def test_single_precision_agrees_with_double_and_the_gradient_is_bounded(continuous, spread, offset):
+    size = 33
+    output = (offset + spread * _noise(size).roll(1, 0)).float()
+    target = (offset + spread * _noise(size)).float()
+    value, gradient = _evaluate(output, target, continuous)
+    expected, precise = _evaluate(output.double(), target.double(), continuous)
+    assert value == pytest.approx(expected, abs=1e-6)
+    torch.testing.assert_close(gradient, precise, rtol=1e-4, atol=1e-6)
+    assert (gradient.norm(dim=0) * 2 < math.sqrt(2 / (1e-6 * size))).all()
+
+
+@pytest.mark.parametrize(
+    ("spread", "pinned"), [(1.0, 0.19466425685850042), (1e-2, 0.19913192240926736), (1e-3, 0.47890699793507396)]
+)
+def test_pinned_concordance_losses(continuous, spread, pinned):
+    """Values from numpy in float64; the smallest spread is one step of an annotation."""
+    target = spread * _noise(33)
+    output = 0.8 * target + 0.5 * target.roll(1, 0) + 0.1 * spread
+    assert _evaluate(output, target, continuous)[0] == pytest.approx(pinned, abs=1e-12)
+    assert _evaluate(output.float(), target.float(), continuous)[0] == pytest.approx(pinned, abs=1e-6)
+    assert _evaluate(output.bfloat16(), target.float(), continuous)[0] == pytest.approx(pinned, abs=2e-3)
 
 
 def test_gradient_of_concordance_by_finite_differences(continuous):

@@ -9,6 +9,7 @@ from pipelines.protocols.audit import Evidence
 from pipelines.protocols.splits import Split
 from pipelines.recipe import OptimisationSettings
 from pipelines.training import loop
+from pipelines.training.judgement import Judgement
 from pipelines.training.loop import Batch, FitContext, Problem, fit, shuffled
 from pipelines.training.seeding import make_deterministic
 
@@ -38,8 +39,8 @@ class Regression(Problem):
         value = (outputs - truth).square().mean()
         return LossTerms(total=value, parts={"mse": value}, diagnostics={"spread": outputs.std()})
 
-    def validation_loss(self, outputs, truth):
-        return (outputs - truth).square().mean()
+    def judge(self, outputs, truth):
+        return Judgement((outputs - truth).square().mean())
 
     def evidence(self):
         train, validation = self.groups
@@ -84,7 +85,7 @@ def test_the_best_epoch_is_kept_and_training_stops_without_improvement(tmp_path)
     best = losses.index(min(losses))
     assert len(history) == best + 5 + 1 < 200
     batch = next(problem.validation_batches())
-    loss = problem.validation_loss(problem.network(*batch.inputs), batch.truth)
+    loss = problem.judge(problem.network(*batch.inputs), batch.truth).mean
     assert float(loss.detach()) == pytest.approx(min(losses))
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipelines.cache.tables import ClipRow
 from pipelines.training.normalisation import Normaliser, fit_normaliser
+from pipelines.training.samples import Sample
 from pipelines.training.sources import Source
 
 
@@ -20,7 +20,7 @@ class Arrays(Source):
 
 
 def rows(*names):
-    return [ClipRow(name, name.split("-")[0], 0, "BL1") for name in names]
+    return [Sample(name, name.split("-")[0], 0) for name in names]
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from pipelines.cache.faces import FaceShardWriter
-from pipelines.cache.tables import ClipRow
 from pipelines.media.faces import FaceCrop
-from pipelines.recipe import ClipWindow
-from pipelines.training.sources import PIXEL_MEAN, PIXEL_STD, FrameSource
+from pipelines.recipe import ClipWindow, SlidingWindows
+from pipelines.training.samples import Sample
+from pipelines.training.sources import PIXEL_MEAN, PIXEL_STD, ClipFaceSource, WindowFaceSource
 from pipelines.workspace import Workspace, atomic_path
 
 SIZE = 32
@@ -20,9 +20,13 @@ def crops(valid):
 
 
 @pytest.fixture
-def source(tmp_path):
+def workspace(tmp_path):
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def source(workspace):
     """Clips of 40 frames: all there, a face until 1.5 s, a face after the window, none in it."""
-    workspace = Workspace(tmp_path)
     clips = {"whole": [True] * 40, "half": [i < 15 for i in range(40)], "late": [i >= 30 for i in range(40)]}
     with (
         atomic_path(workspace.shard("faces", "s")) as path,
@@ -30,11 +34,11 @@ def source(tmp_path):
     ):
         for name, valid in clips.items():
             writer.add(name, crops(valid))
-    return FrameSource(workspace, WINDOWS)
+    return ClipFaceSource(workspace, WINDOWS)
 
 
 def row(clip, coverage=1.0):
-    return ClipRow(clip, "s", 0, "BL1", {}, {"faces": coverage})
+    return Sample(clip, "s", 0, {"faces": coverage})
 
 
 def drawn(source, clip, rng=None):
@@ -69,3 +73,43 @@ def test_a_clip_without_a_face_in_its_window_is_not_usable(source):
     assert source.is_usable(row("half"))
     assert not source.is_usable(row("late"))
     assert not source.is_usable(row("whole", coverage=0.0)), "a recorded failure is not used"
+
+
+@pytest.fixture
+def sliding(source, workspace):
+    """The same shard, read in windows of four frames, three frames of the video apart."""
+    found = WindowFaceSource(workspace, SlidingWindows(frames=4, stride=3, hop=5))
+
+    def frames(clip, frame, rng=None):
+        sample = Sample(clip, "s", (0.0, 0.0), {"faces": 1.0}, frame=frame, time_s=frame / 10)
+        if not found.is_usable(sample):
+            return None
+        grey = found.read(sample, rng) * PIXEL_STD[:, None, None, None] + PIXEL_MEAN[:, None, None, None]
+        return np.round(grey[0, :, 0, 0] * 255).astype(int).tolist()
+
+    return frames
+
+
+def test_a_window_is_centred_on_its_own_frame(sliding):
+    assert sliding("whole", 20) == [16, 19, 22, 25]
+
+
+def test_a_window_at_the_edge_repeats_the_nearest_frames(sliding):
+    assert sliding("whole", 1) == [0, 0, 3, 6]
+    assert sliding("whole", 39) == [35, 38, 39, 39]
+
+
+def test_frames_without_a_face_are_replaced_by_the_nearest_of_the_window(sliding):
+    assert sliding("half", 14) == [10, 13, 14, 14]
+    assert sliding("half", 25) is None, "no face in the whole window"
+
+
+def test_a_window_beyond_the_video_is_not_usable(sliding):
+    assert sliding("whole", 60) is None
+
+
+def test_a_jittered_window_stays_in_its_stretches(sliding):
+    drawn = np.array([sliding("whole", 20, np.random.default_rng(seed)) for seed in range(60)])
+    assert (drawn.min(0) >= [14, 17, 20, 23]).all()
+    assert (drawn.max(0) <= [17, 20, 23, 26]).all()
+    assert len(np.unique(drawn[:, 0])) >= 3

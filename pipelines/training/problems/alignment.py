@@ -3,16 +3,18 @@
 L = w sum_m align(A_m(z_m), z_J) + (1 - w) (L_task(joint) + mean_m L_task(head_m(A_m(z_m)))), w = 0.5.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from pipelines.models.context import centre
 from pipelines.models.teachers import Aligned, Aligner
 from pipelines.objectives.alignment import alignment_term
 from pipelines.objectives.base import LossTerms
 from pipelines.objectives.task_loss import task_loss
 from pipelines.recipe import JOINT, AlignmentSettings, Task
+from pipelines.training.judgement import Judgement, judge, weighted_sum
 from pipelines.training.loop import Batch
 from pipelines.training.problems.tabular import TabularProblem
 from pipelines.training.tables import EmbeddingTable, Targets
@@ -21,30 +23,55 @@ from pipelines.training.tables import EmbeddingTable, Targets
 class AlignmentProblem(TabularProblem):
     """Adapters, heads and the joint transformer train; the encoders behind the embeddings are frozen.
 
-    Tables hold one column a modality and one a multimodal teacher; a teacher that a clip lacks adds nothing to the
-    loss of that clip.
+    Tables hold one column a modality and one a teacher that fuses them; a teacher that a sample lacks adds nothing to
+    the loss of that sample.
+
+    Args:
+        columns: {teacher: column of its own embedding}, for all but the joint one.
     """
 
     network: Aligner
 
-    def __init__(self, *, network: Aligner, settings: AlignmentSettings, task: Task, **shared) -> None:
+    def __init__(
+        self, *, network: Aligner, columns: Mapping[str, str], settings: AlignmentSettings, task: Task, **shared
+    ) -> None:
         super().__init__(**shared)
         self.network = network
-        self._settings, self._task = settings, task
+        self._columns, self._settings, self._task = columns, settings, task
 
     def batch(self, table: EmbeddingTable, rows: Tensor, draw: Tensor) -> Batch:
         """See TabularProblem."""
-        embeddings, present = table.embeddings(rows, draw), table.presence(rows)
-        truth = (table.targets[rows], {name: present[name] for name in self.network.teachers})
-        return Batch(inputs=(embeddings, present), truth=truth, size=len(rows))
+        embeddings = table.embeddings(rows, draw)
+        own = {name: centre(embeddings[column]) for name, column in self._columns.items()}
+        truth = (table.targets[rows], {name: table.present[column][rows] for name, column in self._columns.items()})
+        return Batch(inputs=(embeddings, table.presence(rows), own), truth=truth, size=len(rows))
 
     def loss(self, outputs: Aligned, truth: tuple[Targets, dict[str, Tensor]]) -> LossTerms:
         """See Problem."""
         targets, present = truth
-        pulls: dict[str, Tensor] = {}
-        tasks: list[Tensor] = []
-        for name in self.network.teachers:
-            pulls[f"align/{name}"] = alignment_term(
+        pulls = self._pulls(outputs, present)
+        tasks = [self._task_loss(outputs.outputs[name], targets, present[name]) for name in self.network.teachers]
+        joint = self._task_loss(outputs.outputs[JOINT], targets, torch.ones_like(targets.labelled))
+        task = joint + torch.stack(tasks).mean()
+        weight = self._settings.weight
+        total = weight * torch.stack(list(pulls.values())).sum() + (1 - weight) * task
+        return LossTerms(total=total, parts={"task": task, "task/joint": joint, **pulls}, diagnostics={})
+
+    def judge(self, outputs: Aligned, truth: tuple[Targets, dict[str, Tensor]]) -> Judgement:
+        """See Problem: by the whole loss, so that neither half is traded away."""
+        targets, present = truth
+        pulls = torch.stack(list(self._pulls(outputs, present).values())).sum()
+        weight = self._settings.weight
+        parts = [(weight, Judgement(pulls))]
+        for name, output in outputs.outputs.items():
+            labelled = targets.labelled if name == JOINT else targets.labelled & present[name]
+            share = 1.0 if name == JOINT else 1 / len(self.network.teachers)
+            parts.append(((1 - weight) * share, judge(output, targets.target, labelled, self._task)))
+        return weighted_sum(parts)
+
+    def _pulls(self, outputs: Aligned, present: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            f"align/{name}": alignment_term(
                 outputs.embeddings[name],
                 outputs.embeddings[JOINT],
                 self._settings.term,
@@ -54,16 +81,8 @@ class AlignmentProblem(TabularProblem):
                 temperature=self._settings.temperature,
                 present=present[name],
             )
-            tasks.append(self._task_loss(outputs.outputs[name], targets, present[name]))
-        joint = self._task_loss(outputs.outputs[JOINT], targets, torch.ones_like(targets.labelled))
-        task = joint + torch.stack(tasks).mean()
-        weight = self._settings.weight
-        total = weight * torch.stack(list(pulls.values())).sum() + (1 - weight) * task
-        return LossTerms(total=total, parts={"task": task, "task/joint": joint, **pulls}, diagnostics={})
-
-    def validation_loss(self, outputs: Aligned, truth: Any) -> Tensor:
-        """See Problem: the whole loss, so that neither half is traded away."""
-        return self.loss(outputs, truth).total
+            for name in self.network.teachers
+        }
 
     def _task_loss(self, output: Tensor, targets: Targets, present: Tensor) -> Tensor:
         return task_loss(output, targets.target, targets.labelled & present, self._task)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from pipelines.models.student import StudentNetwork, StudentOutput
 from pipelines.objectives.base import DistillationBatch, LossTerms, Objective, TeacherView
-from pipelines.objectives.task_loss import task_loss
 from pipelines.protocols.audit import Evidence
 from pipelines.recipe import Task
+from pipelines.training.judgement import Judgement, judge
 from pipelines.training.loop import Batch
 from pipelines.training.problems.tabular import TabularProblem
 from pipelines.training.tables import EmbeddingTable
@@ -67,9 +67,9 @@ class DistillationProblem(TabularProblem):
         """See Problem."""
         return self._objective.loss(outputs, truth)
 
-    def validation_loss(self, outputs: StudentOutput, truth: DistillationBatch) -> Tensor:
+    def judge(self, outputs: StudentOutput, truth: DistillationBatch) -> Judgement:
         """See Problem."""
-        return task_loss(outputs.output, truth.target, truth.labelled, self._task)
+        return judge(outputs.output, truth.target, truth.labelled, self._task)
 
     def evidence(self) -> list[Evidence]:
         """See Problem."""

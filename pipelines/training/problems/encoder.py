@@ -7,14 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipelines.cache.tables import ClipRow
 from pipelines.models.teachers import UnimodalTeacher
 from pipelines.objectives.base import LossTerms
 from pipelines.objectives.task_loss import task_loss
 from pipelines.protocols.audit import Evidence
 from pipelines.recipe import Task
+from pipelines.training.judgement import Judgement, judge
 from pipelines.training.loop import Batch, Problem, shuffled
 from pipelines.training.normalisation import Normaliser
+from pipelines.training.samples import Sample
 from pipelines.training.seeding import generator
 from pipelines.training.sources import Source
 from pipelines.training.tables import Targets, make_targets
@@ -28,24 +29,24 @@ class ModalityReader:
     normaliser: Normaliser
     device: torch.device | str = "cpu"
 
-    def batch(self, rows: Sequence[ClipRow], draw: tuple[object, ...] | None = None) -> Tensor:
-        """(B, ...) float32. With `draw` (the parts of a seed) the temporal sampling of each clip is jittered."""
+    def batch(self, rows: Sequence[Sample], draw: tuple[object, ...] | None = None) -> Tensor:
+        """(B, ...) float32. With `draw` (the parts of a seed) the temporal sampling of each sample is jittered."""
         clips = []
         for row in rows:
-            rng = None if draw is None else generator(*draw, row.clip)
+            rng = None if draw is None else generator(*draw, row.name)
             clips.append(self.normaliser(self.source.read(row, rng), row.group))
         return torch.from_numpy(np.stack(clips)).to(self.device)
 
 
 class EncoderProblem(Problem):
-    """Cross-entropy (or 1 - CCC) of one modality's encoder and head over its labelled clips.
+    """Cross-entropy (or 1 - CCC) of one modality's encoder and head over its labelled samples.
 
     Args:
         name: e.g. `teacher eda`; part of every seed.
         network: encoder and head.
         reader: standardised batches.
-        train: labelled training clips that have the modality.
-        validation: labelled validation clips that have it.
+        train: labelled training samples that have the modality.
+        validation: labelled validation samples that have it.
         seed: parts of the seed of the temporal sampling.
     """
 
@@ -55,8 +56,8 @@ class EncoderProblem(Problem):
         name: str,
         network: UnimodalTeacher,
         reader: ModalityReader,
-        train: Sequence[ClipRow],
-        validation: Sequence[ClipRow],
+        train: Sequence[Sample],
+        validation: Sequence[Sample],
         task: Task,
         batch_size: int,
         seed: tuple[object, ...],
@@ -75,18 +76,18 @@ class EncoderProblem(Problem):
         for start in range(0, len(self._validation), self._batch_size):
             yield self._batch(self._validation[start : start + self._batch_size], None)
 
-    def _batch(self, rows: Sequence[ClipRow], draw: tuple[object, ...] | None) -> Batch:
+    def _batch(self, rows: Sequence[Sample], draw: tuple[object, ...] | None) -> Batch:
         values = self._reader.batch(rows, draw)
-        return Batch(inputs=(values,), truth=make_targets(rows, self._reader.device), size=len(rows))
+        return Batch(inputs=(values,), truth=make_targets(rows, self._task, self._reader.device), size=len(rows))
 
     def loss(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> LossTerms:
         """See Problem."""
         value = task_loss(outputs[1], truth.target, truth.labelled, self._task)
         return LossTerms(total=value, parts={"task": value}, diagnostics={})
 
-    def validation_loss(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> Tensor:
+    def judge(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> Judgement:
         """See Problem."""
-        return task_loss(outputs[1], truth.target, truth.labelled, self._task)
+        return judge(outputs[1], truth.target, truth.labelled, self._task)
 
     def evidence(self) -> list[Evidence]:
         """See Problem."""
@@ -101,13 +102,13 @@ class EncoderProblem(Problem):
 def embed(
     network: UnimodalTeacher,
     reader: ModalityReader,
-    rows: Sequence[ClipRow],
+    rows: Sequence[Sample],
     *,
     samplings: int = 1,
     seed: tuple[object, ...] = (),
     batch_size: int = 32,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings (N, V, D) and outputs (N, V, C) of N > 0 clips: the first sampling regular, the others jittered."""
+    """Embeddings (N, V, D) and outputs (N, V, C) of N > 0 samples: the first sampling regular, the others jittered."""
     network.eval()
     embeddings, outputs = [], []
     for start in range(0, len(rows), batch_size):

@@ -6,6 +6,7 @@ from pipelines.models.teachers import FusionTeacher
 from pipelines.objectives.base import LossTerms
 from pipelines.objectives.task_loss import task_loss
 from pipelines.recipe import Task
+from pipelines.training.judgement import Judgement, judge
 from pipelines.training.loop import Batch
 from pipelines.training.problems.tabular import TabularProblem
 from pipelines.training.tables import EmbeddingTable, Targets
@@ -26,9 +27,9 @@ class FusionProblem(TabularProblem):
 
     def loss(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> LossTerms:
         """See Problem."""
-        value = self.validation_loss(outputs, truth)
+        value = task_loss(outputs[1], truth.target, truth.labelled, self._task)
         return LossTerms(total=value, parts={"task": value}, diagnostics={})
 
-    def validation_loss(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> Tensor:
+    def judge(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> Judgement:
         """See Problem."""
-        return task_loss(outputs[1], truth.target, truth.labelled, self._task)
+        return judge(outputs[1], truth.target, truth.labelled, self._task)

@@ -9,6 +9,7 @@ from torch import Tensor
 from pipelines.models.fusion import mean_present
 from pipelines.models.hallucination import HallucinationNet
 from pipelines.objectives.base import LossTerms
+from pipelines.training.judgement import Judgement
 from pipelines.training.loop import Batch
 from pipelines.training.problems.tabular import TabularProblem
 from pipelines.training.tables import EmbeddingTable
@@ -43,11 +44,15 @@ class HallucinationProblem(TabularProblem):
 
     def loss(self, outputs: Mapping[str, Tensor], truth: PrivilegedTruth) -> LossTerms:
         """See Problem."""
-        value = self.validation_loss(outputs, truth)
+        value = self._error(outputs, truth)
         return LossTerms(total=value, parts={"mse": value}, diagnostics={})
 
-    def validation_loss(self, outputs: Mapping[str, Tensor], truth: PrivilegedTruth) -> Tensor:
-        """See Problem: the mean over modalities of their mean squared errors."""
+    def judge(self, outputs: Mapping[str, Tensor], truth: PrivilegedTruth) -> Judgement:
+        """See Problem."""
+        return Judgement(self._error(outputs, truth))
+
+    def _error(self, outputs: Mapping[str, Tensor], truth: PrivilegedTruth) -> Tensor:
+        """The mean over modalities of their mean squared errors."""
         errors = []
         for name, target in truth.embeddings.items():
             present = truth.present[name][:, None]

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from pipelines.cache.embeddings import Column, EmbeddingStore
-from pipelines.cache.tables import ClipRow
 from pipelines.models.hallucination import HallucinationNet
 from pipelines.models.student import StudentNetwork
 from pipelines.models.teachers import Aligner, FusionTeacher
@@ -15,6 +14,7 @@ from pipelines.training.problems.alignment import AlignmentProblem
 from pipelines.training.problems.distillation import DistillationProblem, Teachers
 from pipelines.training.problems.fusion import FusionProblem
 from pipelines.training.problems.hallucination import HallucinationProblem, explained_variance
+from pipelines.training.samples import Sample
 from pipelines.training.tables import EmbeddingTable
 
 TASK = Task(kind="classes", labels=("BL1", "PA4"))
@@ -38,8 +38,8 @@ def store():
 
 
 def table(columns=NAMES):
-    rows = [ClipRow(f"c{i}", f"s{i % 2}", None if i == 2 else i % 2, "") for i in range(CLIPS)]
-    return EmbeddingTable(store(), columns, rows)
+    rows = [Sample(f"c{i}", f"s{i % 2}", None if i == 2 else i % 2) for i in range(CLIPS)]
+    return EmbeddingTable(store(), columns, rows, TASK)
 
 
 def shared(**options):
@@ -86,13 +86,18 @@ def test_alignment_is_the_weighted_sum_of_the_method():
     torch.manual_seed(0)
     joint = FusionTeacher(modalities=NAMES, settings=SETTINGS, num_outputs=2)
     network = Aligner(teachers=NAMES, joint=joint, settings=SETTINGS)
-    problem = AlignmentProblem(network=network, settings=AlignmentSettings(weight=0.5), task=TASK, **shared())
+    columns = {name: name for name in NAMES}
+    settings = AlignmentSettings(weight=0.5)
+    problem = AlignmentProblem(network=network, columns=columns, settings=settings, task=TASK, **shared())
     terms = one_step(problem)
     pulls = sum(value for name, value in terms.parts.items() if name.startswith("align/"))
     assert float(terms.total.detach()) == pytest.approx(
         float((0.5 * pulls + 0.5 * terms.parts["task"]).detach()), rel=1e-6
     )
-    data, aligned = store(), network(*next(problem.validation_batches()).inputs)
+    (batch,) = problem.validation_batches()
+    data, aligned = store(), network(*batch.inputs)
+    judged = problem.judge(aligned, batch.truth)
+    assert float(judged.mean.detach()) == pytest.approx(float(terms.total.detach()), rel=1e-6)
     there = torch.from_numpy(data.columns["eda"].present)
     cosine = torch.nn.functional.cosine_similarity(aligned.embeddings["eda"], aligned.embeddings[JOINT])
     assert float(terms.parts["align/eda"].detach()) == pytest.approx(

@@ -1,0 +1,48 @@
+"""Opening a recording to read its pictures, its sound or its time stamps, with errors that a user can act on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+
+from pipelines.errors import UnreadableMedia
+
+
+@contextmanager
+def open_container(path: Path, kind: str) -> Iterator[InputContainer]:
+    """Opens a file for reading.
+
+    Args:
+        path: the file.
+        kind: what is expected of it, for messages: "video".
+
+    Raises:
+        UnreadableMedia: no such file, a folder, empty, or nothing that FFmpeg can read.
+    """
+    if not path.exists():
+        raise UnreadableMedia(path, "the file does not exist")
+    if not path.is_file():
+        raise UnreadableMedia(path, f"this is a folder, not a {kind} file")
+    if path.stat().st_size == 0:
+        raise UnreadableMedia(path, "the file is empty (0 bytes)")
+    try:
+        # "file:" keeps a name with a colon from being read as a network protocol.
+        container = av.open(f"file:{path}", metadata_errors="ignore")
+    except FFmpegError as error:
+        raise UnreadableMedia(path, f"not a readable {kind} ({told(error)})") from error
+    with container:
+        yield container
+
+
+def find_video(container: InputContainer) -> av.VideoStream | None:
+    """The first video stream that is not the cover picture of a sound file."""
+    return next((s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)
+
+
+def told(error: FFmpegError) -> str:
+    """FFmpeg's reason in lower case."""
+    return (error.strerror or type(error).__name__).lower()

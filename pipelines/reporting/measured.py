@@ -1,0 +1,125 @@
+"""What a file of predictions is reduced to before anything is compared.
+
+Decisions. Classes are few and stay as they are: the AUC needs all of them at once. Frames are many, so a file of
+continuous predictions is read trial by trial and only the statistics of each trial are kept: a few numbers, however
+long it is. Both can then be restricted to some clips, which is what makes a method comparable with a baseline that
+could not predict the same ones.
+"""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.cache.predictions import iterate_predictions, read_predictions
+from pipelines.metrics import GroupStatistics, Metric, Predictions, concatenate, metrics_for
+from pipelines.recipe import Task
+
+
+class Measured(ABC):
+    """The predictions of one method on the test clips of a fold, or of all folds of a seed."""
+
+    @property
+    @abstractmethod
+    def group_of(self) -> Mapping[str, str]:
+        """Clip (or trial) -> the group that it is resampled with."""
+
+    @property
+    @abstractmethod
+    def frames(self) -> int:
+        """Annotated frames of continuous predictions, 0 for classes."""
+
+    @abstractmethod
+    def statistics(self, metric: Metric[Any], clips: Set[str] | None = None) -> GroupStatistics:
+        """A metric's statistics a group, of all clips or of some. ValueError where none is left."""
+
+    @property
+    def clips_by_group(self) -> dict[str, int]:
+        """Group, in sorted order -> its clips."""
+        return dict(sorted(Counter(self.group_of.values()).items()))
+
+
+@dataclass(frozen=True)
+class MeasuredClasses(Measured):
+    """Predictions of classes, whole."""
+
+    predictions: Predictions
+
+    @property
+    def group_of(self) -> Mapping[str, str]:
+        return dict(zip(self.predictions.clips.tolist(), self.predictions.groups.tolist(), strict=True))
+
+    @property
+    def frames(self) -> int:
+        return 0
+
+    def statistics(self, metric: Metric[Any], clips: Set[str] | None = None) -> GroupStatistics:
+        whole = self.predictions
+        if clips is not None:
+            kept = np.array([clip in clips for clip in whole.clips.tolist()])
+            whole = Predictions(whole.groups[kept], whole.clips[kept], whole.target[kept], whole.scores[kept])
+        return metric.accumulate(whole)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One trial: its group, its annotated frames, and what each way of accumulating made of them."""
+
+    group: str
+    frames: int
+    statistics: Mapping[Callable[..., Any], GroupStatistics]
+
+
+@dataclass(frozen=True)
+class MeasuredTrials(Measured):
+    """Continuous predictions, reduced to statistics a trial."""
+
+    trials: Mapping[str, _Trial]
+
+    @property
+    def group_of(self) -> Mapping[str, str]:
+        return {clip: trial.group for clip, trial in self.trials.items()}
+
+    @property
+    def frames(self) -> int:
+        return sum(trial.frames for trial in self.trials.values())
+
+    def statistics(self, metric: Metric[Any], clips: Set[str] | None = None) -> GroupStatistics:
+        kept = [trial for clip, trial in self.trials.items() if clips is None or clip in clips]
+        return metric.merge([trial.statistics[_way(metric)] for trial in kept])
+
+
+def measure(path: Path, task: Task) -> Measured:
+    """Read the predictions of one method on one fold.
+
+    Raises:
+        MtpkdError: the file does not hold this task's predictions, or a model diverged.
+    """
+    if task.kind == "classes":
+        return MeasuredClasses(read_predictions(path, task))
+    # CCC, RMSE and Pearson's r are read off the same moments: these are computed once.
+    ways = {_way(metric): metric for metric in metrics_for(task)}
+    trials: dict[str, _Trial] = {}
+    for part in iterate_predictions(path, task):
+        statistics = {way: metric.accumulate(part) for way, metric in ways.items()}
+        trials[str(part.clips[0])] = _Trial(str(part.groups[0]), len(part.clips), statistics)
+    return MeasuredTrials(trials)
+
+
+def join(parts: Sequence[Measured]) -> Measured:
+    """All folds of one seed, which together hold every test clip once."""
+    whole = [part.predictions for part in parts if isinstance(part, MeasuredClasses)]
+    if whole:
+        return MeasuredClasses(concatenate(whole))
+    return MeasuredTrials(
+        {clip: t for part in parts if isinstance(part, MeasuredTrials) for clip, t in part.trials.items()}
+    )
+
+
+def _way(metric: Metric[Any]) -> Callable[..., Any]:
+    """What reduces predictions for a metric; the same function for metrics that share their statistics."""
+    return type(metric).accumulate

@@ -1,0 +1,94 @@
+"""What a trained teacher or student says of samples: checkpoints and embeddings -> outputs, and outputs -> trials."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipelines.cache.embeddings import Column, EmbeddingStore
+from pipelines.models.student import StudentNetwork
+from pipelines.reporting.results import TEACHER
+from pipelines.stages.cells import Cell
+from pipelines.stages.distill import make_student
+from pipelines.stages.networks import fuse, restore_fusion
+from pipelines.training.checkpoints import Checkpoint
+from pipelines.training.dense import Trial, dense_values
+from pipelines.training.samples import Sample, read_shard
+from pipelines.training.tables import EmbeddingTable
+
+
+def checkpoints_of(cell: Cell, method: str) -> list[Path]:
+    """The files behind a method's predictions: a student is whole; a teacher is its encoders and what fuses them."""
+    if not method.startswith(TEACHER):
+        return [cell.workspace.student(cell.split.fold, cell.split.seed, method)]
+    name = method.removeprefix(TEACHER)
+    encoders = [cell.encoder(cell.full, modality) for modality in cell.recipe.teacher_subsets[name]]
+    return [*encoders, cell.teacher(cell.full, name)] if cell.is_fused(name) else encoders
+
+
+def modalities_of(cell: Cell, method: str) -> tuple[str, ...]:
+    """The modalities that a method sees when it predicts."""
+    if not method.startswith(TEACHER):
+        return cell.recipe.prevalent
+    return cell.recipe.teacher_subsets[method.removeprefix(TEACHER)]
+
+
+def predict(
+    cell: Cell, method: str, checkpoints: Sequence[Checkpoint], columns: Mapping[str, Column], rows: Sequence[Sample]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predict samples from their embeddings.
+
+    Args:
+        cell: fold and seed.
+        method: a student's method, or a teacher with its prefix.
+        checkpoints: of `checkpoints_of`.
+        columns: embeddings of `modalities_of`, in the order of the rows.
+        rows: the samples, in order of time within each clip.
+
+    Returns:
+        Outputs (N, C), and (N,) where there is one: wherever any of its modalities is there.
+    """
+    store = EmbeddingStore(clips=tuple(row.name for row in rows), columns=columns)
+    table = EmbeddingTable(store, tuple(columns), rows, cell.task, windows=cell.recipe.windows)
+    present = torch.stack([table.present[name] for name in columns]).any(0).numpy()
+    if not method.startswith(TEACHER):
+        network = _student(cell, method, checkpoints[0])
+    elif cell.is_fused(method.removeprefix(TEACHER)):
+        network = restore_fusion(checkpoints[-1])
+    else:
+        outputs = next(iter(columns.values())).outputs
+        assert outputs is not None
+        return outputs[:, 0], present
+    outputs = fuse(network, table, present, samplings=1)[1][:, 0]
+    everyone = np.full((len(present), outputs.shape[1]), np.nan, outputs.dtype)
+    everyone[present] = outputs
+    return everyone, present
+
+
+def _student(cell: Cell, method: str, checkpoint: Checkpoint) -> StudentNetwork:
+    assert checkpoint.recipe is not None
+    network = make_student(checkpoint.recipe, method, cell.task.num_outputs)
+    network.load_state_dict(checkpoint.part("student"))
+    return network.eval()
+
+
+def trials(cell: Cell, rows: Sequence[Sample], outputs: np.ndarray, present: np.ndarray) -> Iterator[Trial]:
+    """The trials of some windows with a value for every frame; one of which no window could be predicted is left out.
+
+    Args:
+        cell: fold and seed.
+        rows: windows in order of time within each trial.
+        outputs: (N, K) predictions.
+        present: (N,) where there is one.
+    """
+    by_clip: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        if present[index]:
+            by_clip.setdefault(row.clip, []).append(index)
+    for clip, indices in by_clip.items():
+        group = rows[indices[0]].group
+        annotation = read_shard(cell.workspace.shard("annotations", group))[clip]
+        centres = np.array([rows[index].frame for index in indices])
+        values = dense_values(centres, outputs[indices], len(annotation.values))
+        yield Trial(clip, group, annotation.values, annotation.times, values)

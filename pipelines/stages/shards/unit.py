@@ -1,0 +1,70 @@
+"""What all kinds of shards share: the unit of work, and what is remembered of its making."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipelines.corpora import Clip, Failure
+from pipelines.recipe import Recipe
+from pipelines.stages.execution import Job
+from pipelines.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ShardUnit:
+    """The clips of one group that go into one shard."""
+
+    kind: str
+    group: str
+    clips: tuple[Clip, ...]
+    recipe: Recipe
+    workspace: Workspace
+
+    @property
+    def path(self) -> Path:
+        """Where the shard belongs."""
+        return self.workspace.shard(self.kind, self.group)
+
+    def files(self, source: str) -> dict[str, Path]:
+        """Clip -> its file of a kind of source, for the clips that have one."""
+        return {clip.name: clip.files[source] for clip in self.clips if source in clip.files}
+
+
+@dataclass(frozen=True)
+class ShardKind:
+    """How one kind of shard is made.
+
+    Attributes:
+        name: of the kind, and of its folder in the cache.
+        modalities: columns of coverage that it fills; none for what is no modality.
+        settings: what shapes the shard, as plain values.
+        inputs: name -> file it is made from.
+        build: writes it; returns the details of its sidecar, see `Outcome`.
+    """
+
+    name: str
+    modalities: tuple[str, ...]
+    settings: Callable[[ShardUnit], Any]
+    inputs: Callable[[ShardUnit], Mapping[str, Path]]
+    build: Callable[[ShardUnit, Job], dict[str, Any]]
+
+
+@dataclass
+class Outcome:
+    """What the tables of the cache must know of a shard.
+
+    Attributes:
+        coverage: clip -> modality -> share that can be used.
+        attributes: clip -> further columns of clips.csv.
+        failures: what could not be used.
+    """
+
+    coverage: dict[str, dict[str, float]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    def details(self) -> dict[str, Any]:
+        """Plain values for the sidecar."""
+        failures = [asdict(failure) for failure in self.failures]
+        return {"coverage": self.coverage, "attributes": self.attributes, "failures": failures}
