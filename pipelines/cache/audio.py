@@ -165,7 +165,7 @@ class AudioShard:
         return bool(recorded - np.maximum(missing, 0).sum() >= seconds / 2 - self._hop_s / 2)
 
     def read(self, centre_s: float, seconds: float) -> np.ndarray:
-        """(1, mels, n) float32 decibels around a moment, n = seconds / hop.
+        """(1, mels, n) float32 decibels, n = seconds / hop, of which column n // 2 is the one nearest to `centre_s`.
 
         Where the window would reach over an end of the track it is moved inside.
 
@@ -175,7 +175,7 @@ class AudioShard:
         if not self.covers(centre_s, seconds):
             raise KeyError(f"{self._path} has no sound {seconds:g} s around {centre_s:.2f} s")
         columns = self._columns(seconds)
-        first = round((centre_s - self._start_s) / self._hop_s - (columns - 1) / 2)
+        first = round((centre_s - self._start_s) / self._hop_s) - columns // 2
         first = min(max(first, 0), len(self._data) - columns)
         return self._data[first : first + columns].T[None].astype("float32")
 

@@ -138,6 +138,7 @@ def _render(settings: SyntheticAffWild2Corpus, workers: int, progress: Progress 
 
 
 def _plan(settings: SyntheticAffWild2Corpus, index: int) -> _Film:
+    """Nothing is drawn here: every eight videos are of the same kinds, and the first four show most of them."""
     role = index % 8
     sides = ("_left", "_right") if role in (1, 7) else ("",)
     rate = 30 if role in (3, 4) else 25

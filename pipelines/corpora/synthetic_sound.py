@@ -1,6 +1,6 @@
 """Voices that carry arousal: a source of harmonics and breath, shaped by the formants of vowels.
 
-    arousal -> pitch (about half an octave), loudness (some 20 dB), flatter spectrum, faster syllables
+    arousal -> pitch (up to 0.8 octaves), loudness (some 20 dB), flatter spectrum, faster syllables
     valence -> formants up by 8 %: smiling lips shorten the vocal tract
 
 - All harmonics of a pitch at once cost one cosine a sample: with amplitudes r^k, sum_k r^k cos(k phi) =

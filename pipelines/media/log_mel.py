@@ -6,6 +6,7 @@ Decisions:
   `center=True, pad_mode="constant"`. n samples give 1 + n // hop columns.
 - Columns are always computed by so many at a time, whatever the sizes of the pieces that come in, so a spectrogram is
   the same to the last bit whether its sound came whole or in pieces.
+- Computed in float32, as librosa does: what lies 80 dB below the loudest band of its column suffers from rounding.
 - No normalisation, not even by the loudest moment of a recording: what is heard must not depend on what comes later.
 """
 

@@ -13,7 +13,14 @@ from av.error import FFmpegError
 
 from pipelines.errors import UnreadableMedia
 from pipelines.media.container import told
-from pipelines.media.video import DECLARED_SHARE, PICTURE_A_PACKET, is_stamped_in_turn, open_video, read_frames
+from pipelines.media.video import (
+    DECLARED_SHARE,
+    PICTURE_A_PACKET,
+    count_packet,
+    is_stamped_in_turn,
+    open_video,
+    read_frames,
+)
 
 
 def frame_times(path: Path | str) -> np.ndarray:
@@ -37,15 +44,16 @@ def _indexed(path: Path) -> np.ndarray | None:
             return None
         in_turn = is_stamped_in_turn(container, stream)
         shown: list[int] = []
-        packets = 0
+        packets, begun = 0, False
         try:
             for packet in container.demux(stream):
                 if packet.dts is None and not packet.size:
                     continue
-                packets += 1
+                packets = count_packet(packets, packet, container)
                 stamp = packet.dts if in_turn else packet.pts
-                if stamp is None or not packet.size or (packets == 1 and not packet.is_keyframe):
+                if stamp is None or not packet.size or not (begun or packet.is_keyframe):
                     return None
+                begun = True
                 if not packet.is_discard:
                     shown.append(stamp)
         except FFmpegError as error:

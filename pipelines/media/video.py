@@ -192,6 +192,13 @@ def is_stamped_in_turn(container: InputContainer, stream: av.VideoStream) -> boo
     return container.format.name == "avi" and stream.codec_context.name in PICTURE_A_PACKET
 
 
+def count_packet(before: int, packet: av.Packet, container: InputContainer) -> int:
+    """Packets up to this one; an AVI also declares dropped frames, which have no packet but advance its stamps."""
+    if container.format.name == "avi" and packet.dts is not None:
+        return packet.dts + 1
+    return before + (packet.dts is not None or packet.size > 0)
+
+
 def _decoded(path: Path, container: InputContainer, stream: av.VideoStream) -> Iterator[VideoFrame]:
     rate = stream.average_rate or stream.guessed_rate
     index = packets = 0
@@ -199,7 +206,7 @@ def _decoded(path: Path, container: InputContainer, stream: av.VideoStream) -> I
     in_turn, stamps = is_stamped_in_turn(container, stream), deque[int | None]()
     try:
         for packet in container.demux(stream):
-            packets += packet.dts is not None or packet.size > 0
+            packets = count_packet(packets, packet, container)
             if in_turn and packet.size:
                 stamps.append(packet.dts)
             for picture in packet.decode():

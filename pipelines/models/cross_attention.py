@@ -1,8 +1,8 @@
 """Joint cross-attention over neighbouring windows: each modality attends to what all of them say together.
 
 After Praveen et al., "A Joint Cross-Attention Model for Audio-Visual Fusion in Dimensional Emotion Recognition"
-(arXiv 2203.14779), applied `depth` times with weights of its own each time as in "Recursive Joint Attention"
-(arXiv 2304.07958). With X_m (d_m x L) of modality m, J = [X_1; ...; X_M] (d x L):
+(arXiv 2203.14779), applied `depth` times over, as in "Recursive Joint Attention" (arXiv 2304.07958), each time with
+weights of its own. With X_m (d_m x L) of modality m, J = [X_1; ...; X_M] (d x L):
 
     C_m = tanh(X_m^T W_jm J / sqrt(d))      joint correlation
     H_m = ReLU(W_m X_m + W_cm C_m^T)        attention map
@@ -71,7 +71,7 @@ class Recursion(nn.Module):
     def forward(self, x: list[torch.Tensor], there: torch.Tensor) -> list[torch.Tensor]:
         """One X (B, L, W) a modality, zero where absent, there (B, M, L) bool -> the same."""
         joint, somewhere = torch.cat(x, dim=-1), there.any(dim=1, keepdim=True)
-        share = somewhere / somewhere.sum(dim=2, keepdim=True).clamp_min(1)
+        share = somewhere.to(joint.dtype) / somewhere.sum(dim=2, keepdim=True).clamp_min(1)
         return [
             torch.where(mask[..., None], own + self.dropout(attention(own, joint, share)), 0)
             for attention, own, mask in zip(self.attentions, x, there.unbind(1), strict=True)

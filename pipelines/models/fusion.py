@@ -55,7 +55,16 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: torch.Tensor, allowed: torch.Tensor, own_allowed: torch.Tensor | None) -> torch.Tensor:
-        """Tokens (B, M, N, W), allowed (B, 1, M * N, 1 + M * N), own_allowed (B * M, 1, N, N) -> (B, M, N, W)."""
+        """Attend, then think.
+
+        Args:
+            x: (B, M, N, W), the N tokens of all windows of a modality.
+            allowed: (B, 1, M * N, 1 + M * N) bool, across modalities, the null token first.
+            own_allowed: (B * M, 1, N, N) bool, within a modality; None allows all.
+
+        Returns:
+            (B, M, N, W).
+        """
         batch, modalities, tokens, _ = x.shape
         own = self.norm_within(x).flatten(0, 1)
         x = x + self.dropout(self.within(own, own, own_allowed)).unflatten(0, (batch, modalities))

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from pipelines.models.adapters import Adapter
-from pipelines.models.context import centre
 from pipelines.models.fusion import make_fusion
 from pipelines.models.heads import Head
 from pipelines.recipe import JOINT, ModelSettings
@@ -38,14 +37,13 @@ class FusionTeacher(nn.Module):
         super().__init__()
         self.modalities = modalities
         self.num_outputs = num_outputs
-        # Checkpoints know it by this name, whichever fusion it is.
-        self.transformer = make_fusion(modalities, settings, context=context)
+        self.fusion = make_fusion(modalities, settings, context=context)
         self.head = Head(embedding=settings.embedding, num_outputs=num_outputs, dropout=settings.dropout)
 
     def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """{modality: (B, D) or (B, L, D)}, {modality: (B,) or (B, L) bool} -> joint embedding (B, D), output (B, C)."""
         chosen = {name: embeddings[name] for name in self.modalities}
-        joint = self.transformer(chosen, {name: present[name] for name in self.modalities})
+        joint = self.fusion(chosen, {name: present[name] for name in self.modalities})
         return joint, self.head(joint)
 
 
@@ -74,10 +72,17 @@ class Aligner(nn.Module):
             {name: Head(embedding=width, num_outputs=joint.num_outputs, dropout=dropout) for name in teachers}
         )
 
-    def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Aligned:
-        """{modality or teacher: (B, D) or (B, L, D)}: modalities feed the joint teacher, with their context; embeddings
-        of the samples themselves feed the adapters."""
+    def forward(
+        self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor], own: Mapping[str, Tensor]
+    ) -> Aligned:
+        """Align a batch.
+
+        Args:
+            embeddings: modality -> (B, D) or (B, L, D), what the joint teacher sees.
+            present: modality -> (B,) or (B, L) bool.
+            own: teacher -> (B, D), what each teacher makes of the samples; anything where it lacks them.
+        """
         joint, joint_output = self.joint(embeddings, present)
-        adapted = {name: self.adapters[name](centre(embeddings[name]).nan_to_num()) for name in self.teachers}
+        adapted = {name: self.adapters[name](own[name].nan_to_num()) for name in self.teachers}
         outputs = {name: self.heads[name](embedding) for name, embedding in adapted.items()}
         return Aligned(embeddings={**adapted, JOINT: joint}, outputs={**outputs, JOINT: joint_output})

@@ -1,8 +1,9 @@
 """From fused windows to the sample in their middle, by dilated convolutions over time.
 
-Chosen over a bidirectional GRU, which carries its state across absent windows and so forgets how far away they were:
-on simulated audio-visual trials with gaps the convolutions gave the higher CCC at the same cost, with joint
-cross-attention before them and without.
+Chosen over a bidirectional GRU that carries its state across absent windows, and so cannot tell how far they were. On
+simulated audio-visual trials with gaps, four seeds each, mean CCC was .876 against .868, and .766 against .637 where
+a target was the product of what the two modalities show, in the same time. Behind joint cross-attention the difference
+was in the same direction, and smaller.
 """
 
 import torch

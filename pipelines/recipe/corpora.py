@@ -73,11 +73,11 @@ class SyntheticAffWild2Corpus(AffWild2Corpus):
     root: Path = Path("data/synthetic-affwild2")
     """Where the corpus is rendered to; an existing rendering with the same settings is kept."""
     videos: Annotated[int, Field(ge=4, le=400)] = 16
-    """Videos to render; two of every eight show two people, and one has no sound."""
+    """Videos to render; two of every eight show two people, and the first has no sound."""
     seconds: Annotated[float, Field(ge=2.0, le=3600.0)] = 24.0
     """Length of a video."""
     width: Annotated[int, Field(ge=96, le=1920, multiple_of=4)] = 320
-    """Width of the video in pixels; the height is three quarters of it."""
+    """Width of the video in pixels; the height is three quarters of it, nine sixteenths where it shows two people."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the rendering; independent of the seeds of training."""
 

@@ -51,15 +51,16 @@ class ModelSettings(Settings):
     embedding: Annotated[int, Field(ge=8, le=4096)] = 512
     """Width D of every embedding."""
     tokens: Annotated[int, Field(ge=1, le=32)] = 4
-    """Tokens an embedding is split into: attention over one token a modality would be trivial."""
+    """Tokens the transformer splits an embedding into: attention over one token a modality would be trivial. In joint
+    cross-attention the neighbouring windows are the tokens."""
     width: Annotated[int, Field(ge=8, le=2048)] = 96
-    """Width of the multimodal transformer."""
+    """Width inside the fusion."""
     depth: Annotated[int, Field(ge=1, le=12)] = 1
-    """Blocks of self- and cross-attention."""
+    """Blocks of self- and cross-attention, or recursions of joint cross-attention."""
     heads: Annotated[int, Field(ge=1, le=32)] = 4
-    """Attention heads."""
+    """Attention heads of the transformer."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
-    """Dropout inside the transformer, adapters and the hallucination net."""
+    """Dropout inside the fusion, adapters and the hallucination net."""
 
     @model_validator(mode="after")
     def _divisible(self) -> "ModelSettings":
@@ -154,7 +155,7 @@ class EvaluationSettings(Settings):
     """How uncertain a number is."""
 
     resamples: Annotated[int, Field(ge=100)] = 2000
-    """Bootstrap resamples of test subjects behind every interval."""
+    """Bootstrap resamples of test subjects, or test videos, behind every interval."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
     """Coverage of the intervals."""
     smoothing: Annotated[tuple[Annotated[float, Field(ge=0, le=60)], ...], Field(min_length=1)] = (0.0,)

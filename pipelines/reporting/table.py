@@ -82,11 +82,10 @@ def results_table(
         confidence: coverage of the intervals.
         dimensions: label -> rows of that continuous dimension alone; `rows` are then those of the mean.
         unit: what the groups are, in the plural.
-        drawn: whether the intervals of the differences are drawn.
+        drawn: whether the differences are drawn too; with `dimensions` that takes more than 80 columns.
 
     Returns:
-        A table of at most 80 columns, with `dimensions` only if it is not `drawn`; a method name that does not fit is
-        wrapped.
+        A table; a method name that does not fit is wrapped.
     """
     table = Table(
         title=_title(rows, metric, task, unit), title_justify="left", title_style="bold", box=HORIZONTALS,
@@ -94,11 +93,9 @@ def results_table(
         padding=(0, 1, 0, 0),
     )  # fmt: skip
     table.add_column("method", overflow="fold")
-    for label in dimensions or ():
-        table.add_column(label, justify="right", no_wrap=True)
-    table.add_column(_heading(metric, dimensions), justify="right", no_wrap=True)
-    table.add_column(f"{100 * confidence:g} % interval", justify="right", no_wrap=True)
-    table.add_column(f"vs {BASELINE_WORDS}", justify="right", no_wrap=True)
+    interval, compared = f"{100 * confidence:g} % interval", f"vs {BASELINE_WORDS}"
+    for heading in (*(dimensions or ()), _heading(metric, dimensions), interval, compared):
+        table.add_column(heading, justify="right", no_wrap=True)
     if drawn:
         table.add_column("worse  better" if metric.higher_is_better else "better  worse", no_wrap=True)
     _add_rows(table, rows, metric, dimensions or {}, drawn)

@@ -223,7 +223,7 @@ def _write_frames(
     def smoothed() -> Iterator[FramePredictions]:
         for trial in trials(cell, rows, outputs, present):
             predicted.add(trial.clip)
-            yield FramePredictions(trial.clip, trial.group, trial.target, trial.smoothed(width))
+            yield FramePredictions(trial.clip, trial.group, trial.target, trial.smoothed(width).astype(np.float32))
 
     write_frame_predictions(path, smoothed(), cell.task)
     missing = {row.clip for row in rows} - predicted

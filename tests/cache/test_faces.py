@@ -1,10 +1,13 @@
+import tracemalloc
+
 import h5py
 import numpy as np
 import pytest
 
+from pipelines.cache import faces
 from pipelines.cache.faces import FaceShard, FaceShardWriter
 from pipelines.errors import MtpkdError, UnreadableMedia
-from pipelines.media.faces import FaceCrop
+from pipelines.media.faces import FaceCrop, decode_jpeg, encode_jpeg
 
 SIZE = 48
 
@@ -77,6 +80,63 @@ def test_a_clip_that_breaks_half_way_takes_nothing_with_it(tmp_path, storage):
     assert shard.clips == ("a", "c")
     truth = next(crops(1, seed=2)).image
     assert np.abs(shard.read("c", [0])[0].astype(int) - truth).max() <= 8
+
+
+@pytest.mark.parametrize("storage", ["raw", "jpeg"])
+def test_a_long_clip_is_written_in_pieces_and_taken_back_whole(tmp_path, storage, monkeypatch):
+    monkeypatch.setattr(faces, "BUFFER_BYTES", 20_000)
+    sizes = []
+
+    def watched(count, seed, fail=False):
+        for crop in crops(count, seed):
+            sizes.append(writer._data.shape[0])
+            yield crop
+        if fail:
+            raise UnreadableMedia("b.mp4", "stops")
+
+    with FaceShardWriter(tmp_path / "s.h5", size=SIZE, storage=storage) as writer:
+        writer.add("a", crops(4, seed=1))
+        before = writer._data.shape[0]
+        with pytest.raises(UnreadableMedia):
+            writer.add("b", watched(60, 2, fail=True))
+        assert len(set(sizes)) > 2
+        assert writer._data.shape[0] == before
+        writer.add("c", crops(60, seed=3))
+    shard = FaceShard(tmp_path / "s.h5")
+    assert shard.clips == ("a", "c")
+    expected = [crop.image for crop in crops(60, seed=3)]
+    for number, image in enumerate(shard.read("c", range(60))):
+        assert np.abs(image.astype(int) - expected[number]).max() <= 8
+
+
+def test_no_more_than_a_buffer_of_crops_is_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(faces, "BUFFER_BYTES", 100_000)
+    image = np.random.default_rng(0).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
+
+    def peak(count):
+        tracemalloc.start()
+        with FaceShardWriter(tmp_path / f"{count}.h5", size=SIZE, storage="jpeg") as writer:
+            writer.add("a", (FaceCrop(i, i / 25, (0.0, 0.0, 1.0, 1.0), image) for i in range(count)))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert peak(4000) < peak(400) + 4000 * 150  # 2.5 MB against 20 MB that the crops of 4,000 frames take
+
+
+def test_a_jpeg_that_someone_else_made_is_stored_as_it_is(tmp_path):
+    image = next(crops(1, seed=4)).image
+    data = encode_jpeg(image, quality=60)
+    with FaceShardWriter(tmp_path / "s.h5", size=SIZE, storage="jpeg") as writer:
+        frames = writer.add("a", [FaceCrop(0, 0.0, None, None), FaceCrop(1, 0.1, None, image, data)])
+    assert frames.valid.tolist() == [False, True]
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert file["bytes"][()].tobytes() == data
+        assert np.isnan(file["boxes"][()]).all()
+    np.testing.assert_array_equal(FaceShard(tmp_path / "s.h5").read("a", [1])[0], decode_jpeg(data))
+    with FaceShardWriter(tmp_path / "raw.h5", size=SIZE, storage="raw") as writer:
+        writer.add("a", [FaceCrop(0, 0.0, None, image, data)])
+    np.testing.assert_array_equal(FaceShard(tmp_path / "raw.h5").read("a", [0])[0], image)
 
 
 def test_packed_jpegs_are_a_small_part_of_the_pixels(tmp_path):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines.media.detectors import HaarDetector, clipped, make_detector, overlap, shrunk
+from pipelines.media.detectors import Detection, HaarDetector, OneSided, clipped, make_detector, overlap, shrunk
 from pipelines.recipe import FaceSettings
 
 FACE = (175.0, 63.0, 276.0, 165.0)
@@ -77,3 +77,24 @@ def test_clipping_keeps_touched_pixels_inside(as_frame):
 
 def test_settings_name_the_detector():
     assert isinstance(make_detector(FaceSettings()), HaarDetector)
+
+
+class Both:
+    """Finds the same two faces, whatever it is asked."""
+
+    boxes = ((10.0, 10.0, 110.0, 110.0), (100.0, 10.0, 300.0, 210.0))
+
+    def detect(self, frame, near=None):
+        return [Detection(box, 1.0) for box in self.boxes]
+
+
+@pytest.mark.parametrize("near", [None, Both.boxes[0]], ids=["everywhere", "near the other"])
+@pytest.mark.parametrize(("side", "found"), [("left", 0), ("right", 1)])
+def test_one_sided_looks_at_centres_in_one_half_of_the_picture(side, found, near, as_frame):
+    frame = as_frame(np.zeros((240, 320, 3), np.uint8))
+    assert [face.box for face in OneSided(Both(), side).detect(frame, near)] == [Both.boxes[found]]
+
+
+def test_there_are_two_sides():
+    with pytest.raises(ValueError, match="side = 'top'"):
+        OneSided(Both(), "top")

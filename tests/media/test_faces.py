@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from pipelines.corpora.synthetic_face import draw_frames
+from pipelines.corpora.synthetic_truth import ACTIONS, draw_subjects, stream
 from pipelines.errors import UnreadableMedia
 from pipelines.media.detectors import HaarDetector, overlap
 from pipelines.media.faces import FaceCrop, crop_faces, decode_jpeg, encode_jpeg, write_crops
@@ -73,6 +75,33 @@ def test_a_damaged_picture_has_no_crop(clip, monkeypatch):
     crops = list(crop_faces(clip, FaceSettings()))
     assert [crop.index for crop in crops[20:] if crop.box is None] == [33]
     assert crops[33].image is None
+
+
+@pytest.fixture(scope="module")
+def couple(tmp_path_factory) -> Path:
+    """75 frames of two drawn people side by side, the right one larger; the left one hides from frame 25 to 49."""
+    people = [
+        list(draw_frames(stream(5, 3, index), person, np.zeros((75, len(ACTIONS))), seed=5, width=width, rate=25))
+        for index, (person, width) in enumerate(zip(draw_subjects(5, 2), (240, 320), strict=True))
+    ]
+    left = [cv2.copyMakeBorder(image, 60, 0, 40, 40, cv2.BORDER_REPLICATE) for image in people[0]]
+    left[25:50] = [np.full_like(left[0], 90)] * 25
+    path = tmp_path_factory.mktemp("couple") / "couple.mp4"
+    write_video(path, [np.hstack(pair) for pair in zip(left, people[1], strict=True)], 25)
+    return path
+
+
+def test_of_two_people_the_one_at_the_side_asked_for_is_followed_and_never_the_other(couple):
+    seen = {side: list(crop_faces(couple, FaceSettings(), side=side)) for side in ("left", "right")}
+    for side, crops in seen.items():
+        centres = np.array([(crop.box[0] + crop.box[2]) / 2 for crop in crops if crop.box])
+        assert (centres < 320).all() if side == "left" else (centres > 320).all()
+    assert [crop.index for crop in seen["left"] if crop.box is None] == pytest.approx(list(range(25, 50)), abs=1)
+    assert all(crop.box for crop in seen["right"])
+
+
+def test_without_a_side_the_larger_of_two_people_is_followed(couple):
+    assert all(crop.box[0] > 320 for crop in crop_faces(couple, FaceSettings()))
 
 
 def test_a_still_image_is_a_video_of_one_frame(portrait, tmp_path):

@@ -29,7 +29,7 @@ def sounds(rate: int) -> dict[str, np.ndarray]:
     chirp = np.sin(2 * np.pi * (100 + 600 * time) * time) * np.linspace(0, 1, len(time))
     return {
         "noise": random.normal(0, 0.1, len(time)).astype(np.float32),
-        "chirp": chirp.astype(np.float32),
+        "chirp": (chirp + random.normal(0, 1e-2, len(time))).astype(np.float32),
         "a click in silence": np.where(np.arange(len(time)) == 7777, 1.0, 0.0).astype(np.float32),
         "quiet": (1e-4 * chirp).astype(np.float32),
     }
@@ -67,6 +67,7 @@ def test_pieces_of_any_size_give_the_same_to_the_last_bit(piece):
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), log_mel(wave, DEFAULT))
 
 
+@pytest.mark.filterwarnings("ignore:n_fft=512 is too large")
 @pytest.mark.parametrize("samples", [0, 1, 159, 160, 161, 160 * BLOCK - 1, 160 * BLOCK, 160 * BLOCK + 257])
 def test_sound_of_any_length_has_a_column_a_hop(samples):
     wave = np.random.default_rng(2).normal(0, 0.1, samples).astype(np.float32)
@@ -77,7 +78,7 @@ def test_sound_of_any_length_has_a_column_a_hop(samples):
 
 
 def test_silence_is_the_floor():
-    assert (log_mel(np.zeros(1600, np.float32), DEFAULT) == -100).all()
+    np.testing.assert_allclose(log_mel(np.zeros(1600, np.float32), DEFAULT), -100, atol=1e-4)
 
 
 def test_the_callers_threads_are_left_as_they_were():

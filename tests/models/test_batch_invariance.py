@@ -122,12 +122,12 @@ CASES: dict[str, Callable[[], tuple[nn.Module, tuple]]] = {
     "FusionTeacher": lambda: (_joint(), (_embeddings(*NAMES), _present(*NAMES))),
     "Aligner": lambda: (
         Aligner(teachers=NAMES, joint=_joint(), settings=SETTINGS),
-        (_embeddings(*NAMES), _present(*NAMES)),
+        (_embeddings(*NAMES), _present(*NAMES), _embeddings(*NAMES)),
     ),
     "FusionTeacher-windows": lambda: (_joint(CROSS, WINDOWS), _windows(*NAMES)),
     "Aligner-windows": lambda: (
         Aligner(teachers=NAMES, joint=_joint(CROSS, WINDOWS), settings=CROSS),
-        _windows(*NAMES),
+        (*_windows(*NAMES), _embeddings(*NAMES)),
     ),
 }
 

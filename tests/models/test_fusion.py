@@ -203,6 +203,16 @@ def test_padding_with_absent_windows_changes_nothing(fusion):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-5), (torch.bfloat16, 0.1)])
+def test_it_runs_in_other_precisions(fusion, dtype, tolerance):
+    embeddings, present = _windows(share=0.7)
+    expected = fusion(embeddings, present)
+    other = fusion.to(dtype)({name: value.to(dtype) for name, value in embeddings.items()}, present)
+    assert other.dtype == dtype
+    torch.testing.assert_close(other.float(), expected, atol=tolerance, rtol=tolerance)
+
+
+@torch.no_grad()
 def test_the_order_of_windows_matters(fusion):
     embeddings, present = _windows()
     backwards = {name: value.flip(1) for name, value in embeddings.items()}

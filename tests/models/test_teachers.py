@@ -19,7 +19,7 @@ def test_every_teacher_is_adapted_and_the_joint_one_is_not():
     aligner = make_aligner()
     embeddings = {name: torch.randn(4, 16) for name in NAMES}
     present = {name: torch.ones(4, dtype=torch.bool) for name in NAMES}
-    aligned = aligner(embeddings, present)
+    aligned = aligner(embeddings, present, embeddings)
     assert set(aligned.embeddings) == set(aligned.outputs) == {*NAMES, JOINT}
     joint, output = aligner.joint(embeddings, present)
     torch.testing.assert_close(aligned.embeddings[JOINT], joint)
@@ -34,9 +34,9 @@ def test_what_an_absent_modality_holds_reaches_nothing_else():
     embeddings = {name: torch.randn(4, 16) for name in NAMES}
     spoiled = {**embeddings, "eda": torch.where(present["eda"][:, None], embeddings["eda"], torch.nan)}
     torch.testing.assert_close(
-        aligner(spoiled, present).embeddings[JOINT], aligner(embeddings, present).embeddings[JOINT]
+        aligner(spoiled, present, spoiled).embeddings[JOINT], aligner(embeddings, present, embeddings).embeddings[JOINT]
     )
-    aligned = aligner(spoiled, present)
+    aligned = aligner(spoiled, present, spoiled)
     torch.stack([values.square().sum() for values in aligned.embeddings.values()]).sum().backward()
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in aligner.parameters())
 
@@ -50,16 +50,12 @@ def test_with_a_context_the_joint_teacher_sees_it_and_adapters_see_the_sample(fu
     aligner = Aligner(teachers=NAMES, joint=joint, settings=settings).eval()
     embeddings = {name: torch.randn(4, 3, 16) for name in NAMES}
     present = {name: torch.ones(4, 3, dtype=torch.bool) for name in NAMES}
-    aligned = aligner(embeddings, present)
-    torch.testing.assert_close(aligned.embeddings["eda"], aligner.adapters["eda"](embeddings["eda"][:, 1]))
+    own = {name: torch.randn(4, 16) for name in NAMES}
+    aligned = aligner(embeddings, present, own)
+    torch.testing.assert_close(aligned.embeddings["eda"], aligner.adapters["eda"](own["eda"]))
     torch.testing.assert_close(aligned.embeddings[JOINT], joint(embeddings, present)[0])
     neighbour = {name: value.clone() for name, value in embeddings.items()}
     neighbour["faces"][:, 0] = torch.randn(4, 16)
-    other = aligner(neighbour, present)
+    other = aligner(neighbour, present, own)
     assert torch.equal(other.embeddings["faces"], aligned.embeddings["faces"])
     assert not torch.allclose(other.embeddings[JOINT], aligned.embeddings[JOINT], atol=1e-4)
-
-
-def test_a_transformer_teacher_is_found_in_checkpoints_by_its_name():
-    keys = FusionTeacher(modalities=NAMES, settings=SETTINGS, num_outputs=3).state_dict()
-    assert {key.split(".")[0] for key in keys} == {"transformer", "head"}

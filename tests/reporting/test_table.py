@@ -126,3 +126,89 @@ def test_verdict_in_words(metric, interval, words):
 
 def test_lower_is_better_turns_the_drawing_around():
     assert "better  worse" in rendered(ROWS, RMSE)[1]
+
+
+AFFECT = Task(kind="continuous", labels=("valence", "arousal"))
+COUNTS = {"clips": 16, "groups": 14, "frames": 9412}
+FILMS = [
+    replace(EDA, method="audio", value=0.512, low=0.4, high=0.632, difference=0.114, **{**COUNTS, "clips": 15}),
+    replace(EDA, method="joint", value=0.601, low=0.489, high=0.721, **COUNTS),
+    replace(NONE, value=0.402, low=0.29, high=0.522, **COUNTS),
+    replace(MATCHED, value=0.399, low=-0.013, high=0.519, **COUNTS),
+    replace(MT_PKDOT, value=0.431, low=0.319, high=0.551, difference_low=0.004, **COUNTS),
+]
+
+
+def filmed(rows=FILMS, metric=CCC, width=80) -> list[str]:
+    """What is printed of continuous dimensions; valence is .05 below, arousal .05 above the mean."""
+    stream = io.StringIO()
+    dimensions = {
+        label: [replace(row, value=row.value + offset) for row in rows]
+        for label, offset in zip(AFFECT.labels, (-0.05, 0.05), strict=True)
+    }
+    note = "4 folds by video, 1 seed, 2000 resamples of test videos"
+    console = Console(file=stream, width=width)
+    print_table(console, rows, metric=metric, task=AFFECT, note=note, dimensions=dimensions, unit="videos")
+    return [line.rstrip() for line in stream.getvalue().splitlines()]
+
+
+def test_the_whole_table_of_continuous_dimensions():
+    assert filmed() == [
+        "ccc, valence / arousal: 16 trials of 14 videos, 9,412 frames (audio on 15)",
+        "method        valence  arousal     P  95 % interval        vs visual only",
+        "─" * 74,
+        "teachers",
+        "audio            .462     .562  .512   [.400, .632]  +.114 [+.101, +.222]",
+        "joint            .551     .651  .601   [.489, .721]  +.160 [+.101, +.222]",
+        "─" * 74,
+        "students",
+        "none             .352     .452  .402   [.290, .522]              baseline",
+        "none-matched     .349     .449  .399  [-.013, .519]  -.005 [-.041, +.030]",
+        "mt-pkdot         .381     .481  .431   [.319, .551]  +.031 [+.004, +.062]",
+        "",
+        "4 folds by video, 1 seed, 2000 resamples of test videos",
+        "",
+        "mt-pkdot: gain of .031 over visual only (+.031 [+.004, +.062])",
+    ]
+
+
+def test_where_there_is_room_the_differences_are_drawn_too():
+    lines = filmed(width=100)
+    assert lines[1].endswith("vs visual only  worse  better")
+    assert line_of(lines, "mt-pkdot") == (
+        "mt-pkdot         .381     .481  .431   [.319, .551]  +.031 [+.004, +.062]        │──●───"
+    )
+    assert max(map(len, lines)) <= 90
+
+
+@pytest.mark.parametrize("name", ["rmse", "pearson", "sign-agreement"])
+def test_only_the_mean_concordance_is_called_p(name):
+    lines = filmed(FILMS[1:], METRICS[name])
+    assert lines[0] == f"{name}, valence / arousal: 16 trials of 14 videos, 9,412 frames"
+    assert lines[1].split()[:4] == ["method", "valence", "arousal", "mean"]
+
+
+def test_eighty_columns_lose_no_number_of_a_dimension():
+    row = replace(FILMS[-1], method="joint-with-a-very-long-name", value=-0.1, low=-0.123, high=-0.045, difference=-0.2)
+    lines = filmed([*FILMS, row])
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line for line in lines)
+    assert "-.100  [-.123, -.045]  -.200 [+.004, +.062]" in "\n".join(lines)
+
+
+def test_one_video_shows_its_dimensions_without_an_interval():
+    nothing = {"low": NAN, "high": NAN, "difference_low": NAN, "difference_high": NAN, "clips": 1, "groups": 1}
+    lines = filmed([replace(row, **nothing) for row in FILMS])
+    assert line_of(lines, "none").split() == ["none", ".352", ".452", ".402", "baseline"]
+    assert line_of(lines, "mt-pkdot").split() == ["mt-pkdot", ".381", ".481", ".431", "+.031"]
+
+
+def test_a_teacher_without_any_prediction_is_a_row_of_dashes():
+    deaf = replace(FILMS[0], value=NAN, low=NAN, high=NAN, difference=NAN, difference_low=NAN, difference_high=NAN)
+    assert line_of(filmed([deaf, *FILMS[1:]]), "audio").split() == ["audio", "-", "-", "-", "-"]
+
+
+def test_methods_are_matched_by_role_and_name():
+    twin = replace(FILMS[2], method="joint", value=0.2)
+    lines = [line.split() for line in filmed([*FILMS, twin]) if line.startswith("joint")]
+    assert [line[1:4] for line in lines] == [[".551", ".651", ".601"], [".150", ".250", ".200"]]
