@@ -3,7 +3,7 @@
     python benchmarks/audio.py [--rounds N]
 
 Equal results are checked first: spectrograms to 1e-3 dB on noise and on every real recording with sound (folder from
-MTPKD_REAL_DATA, by default ../shared/real beside the project), windows to the rounding of the cache, times exactly. Then
+MTPKD_REAL_DATA, by default ../shared/real beside the project), windows to the cache's rounding, times exactly. Then
 both sides run interleaved, on one thread.
 """
 

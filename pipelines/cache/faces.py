@@ -20,8 +20,8 @@ from pipelines.cache.hdf5 import attribute, create, dataset, names, open_for_rea
 from pipelines.media.faces import FaceCrop, decode_jpeg, encode_jpeg
 
 _CHUNK_BYTES = 1 << 16
-BUFFER_BYTES = 8 << 20
-"""Crops are written in blocks of about this size: that of a BioVid clip as raw pixels, which thus takes one block."""
+BUFFER_BYTES = 1 << 20
+"""Crops are written in blocks of about this size."""
 
 
 @dataclass(frozen=True)

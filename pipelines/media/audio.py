@@ -5,6 +5,7 @@ Decisions:
 - Where sound lies is said by its time stamps and never by counting: tracks start apart, packets get lost, clocks drift.
   Stamps that leave a hole of more than 20 ms (an AAC frame lasts 21 to 23) make a gap, filled with silence and marked;
   stamps that go back cut what was already there. So sound is never further than 20 ms from where its stamps put it.
+  An AVI has no stamps: FFmpeg counts its sound from the beginning of the file.
 - Samples that an encoder put before the first one, and those that an edit list hides, are dropped by FFmpeg's decoders.
 - Channels are averaged. FFmpeg's own mixing weights them by layout, adds 3 dB for float and fails on unknown layouts.
 - What lies between two gaps is resampled as one piece, so a sample's value does not depend on how packets were cut.
@@ -21,7 +22,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from pipelines.errors import UnreadableMedia
-from pipelines.media.container import find_video, open_container, told
+from pipelines.media.container import demux, find_video, open_container, told
 
 TOLERANCE_SECONDS = 0.020
 """Time stamps may be off the count of samples by so much: some containers round them to a millisecond or more."""
@@ -138,7 +139,7 @@ class _Piece:
 def _decoded(path: Path, container: InputContainer, stream: av.AudioStream) -> Iterator[_Piece]:
     ticks, end_s = 0, 0.0
     try:
-        for packet in container.demux(stream):
+        for packet in demux(path, container, stream):
             ticks += packet.duration or 0
             for frame in packet.decode():
                 if not frame.samples:

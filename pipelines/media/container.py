@@ -38,6 +38,31 @@ def open_container(path: Path, kind: str) -> Iterator[InputContainer]:
         yield container
 
 
+def demux(path: Path, container: InputContainer, stream: av.VideoStream | av.AudioStream) -> Iterator[av.Packet]:
+    """Yields the packets of one stream, and an empty one at the end that flushes its decoder.
+
+    Raises:
+        UnreadableMedia: nothing can decode the stream, or another one begins midway (damaged transport streams).
+        FFmpegError: reading failed.
+    """
+    refuse_unknown_codec(path, stream)
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except IndexError:  # PyAV looks streams up in the list that it made on opening
+            raise UnreadableMedia(path, "a stream begins midway that its header does not declare") from None
+        yield packet
+
+
+def refuse_unknown_codec(path: Path, stream: av.VideoStream | av.AudioStream) -> None:
+    """Raises UnreadableMedia where FFmpeg has no decoder for a stream."""
+    if stream.codec_context is None:
+        raise UnreadableMedia(path, f"its {stream.type} is in a format that cannot be decoded")
+
+
 def find_video(container: InputContainer) -> av.VideoStream | None:
     """The first video stream that is not the cover picture of a sound file."""
     return next((s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)

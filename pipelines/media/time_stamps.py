@@ -12,7 +12,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from pipelines.errors import UnreadableMedia
-from pipelines.media.container import told
+from pipelines.media.container import demux, told
 from pipelines.media.video import (
     DECLARED_SHARE,
     PICTURE_A_PACKET,
@@ -46,7 +46,7 @@ def _indexed(path: Path) -> np.ndarray | None:
         shown: list[int] = []
         packets, begun = 0, False
         try:
-            for packet in container.demux(stream):
+            for packet in demux(path, container, stream):
                 if packet.dts is None and not packet.size:
                     continue
                 packets = count_packet(packets, packet, container)

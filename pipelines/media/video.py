@@ -28,7 +28,7 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 
 from pipelines.errors import UnreadableMedia
-from pipelines.media.container import find_video, open_container, told
+from pipelines.media.container import demux, find_video, open_container, refuse_unknown_codec, told
 from pipelines.media.frame import VideoFrame
 from pipelines.media.sound_track import Sound, SoundTrack
 
@@ -181,6 +181,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
         if stream is None:
             kinds = ", ".join(sorted({s.type for s in container.streams})) or "none"
             raise UnreadableMedia(path, f"there is no video stream (streams: {kinds})")
+        refuse_unknown_codec(path, stream)
         _refuse_size(path, stream.codec_context.width, stream.codec_context.height)
         stream.codec_context.thread_count = 1
         stream.codec_context.thread_type = "NONE"
@@ -205,7 +206,7 @@ def _decoded(path: Path, container: InputContainer, stream: av.VideoStream) -> I
     latest = float("-inf")
     in_turn, stamps = is_stamped_in_turn(container, stream), deque[int | None]()
     try:
-        for packet in container.demux(stream):
+        for packet in demux(path, container, stream):
             packets = count_packet(packets, packet, container)
             if in_turn and packet.size:
                 stamps.append(packet.dts)

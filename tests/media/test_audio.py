@@ -193,3 +193,11 @@ def test_a_broken_clock_is_refused(record):
     path = record("a.mkv", [(0.0, tone(0.5)), (7200.0, tone(0.5))])
     with pytest.raises(UnreadableMedia, match=r"jump by 7200 s at second 0\.50"):
         list(read_sound(path, RATE))
+
+
+def test_a_format_that_nothing_decodes_is_told(record):
+    path = record("a.mkv", [(0.0, tone(0.5))])
+    path.write_bytes(path.read_bytes().replace(b"A_PCM/INT/LIT", b"A_XYZ/ABC/DEF"))
+    for read in (probe_audio, lambda path: list(read_sound(path, RATE))):
+        with pytest.raises(UnreadableMedia, match="its audio is in a format that cannot be decoded"):
+            read(path)

@@ -122,3 +122,11 @@ def test_a_file_cut_short_is_refused_as_decoding_refuses_it(film, tmp_path):
 def test_a_file_that_is_no_video_is_refused(tmp_path):
     with pytest.raises(UnreadableMedia, match="does not exist"):
         frame_times(tmp_path / "absent.mp4")
+
+
+def test_a_format_that_nothing_decodes_is_told(film):
+    path = film("a.mp4")
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz1"))
+    for read in (frame_times, decoded):
+        with pytest.raises(UnreadableMedia, match="its video is in a format that cannot be decoded"):
+            read(path)
