@@ -33,6 +33,31 @@ TINY = {
     "evaluation.resamples": 200,
 }
 
+TINY_AFFWILD2 = {
+    "corpus.videos": 8,
+    "corpus.seconds": 5.0,
+    "corpus.width": 200,
+    "faces.size": 64,
+    "windows.frames": 2,
+    "windows.samplings": 2,
+    "windows.hop": 12,
+    "windows.context": 3,
+    "model.embedding": 32,
+    "model.width": 16,
+    "protocol.name": "hold-out",
+    "protocol.validation_share": 0.3,
+    "teachers.cross_fit": 2,
+    "training.teachers.epochs": 2,
+    "training.fusion.epochs": 2,
+    "training.hallucination.epochs": 2,
+    "training.alignment.epochs": 2,
+    "training.distillation.epochs": 2,
+    "training.distillation.batch_size": 16,
+    "distillation.anchors": 4,
+    "evaluation.resamples": 200,
+    "evaluation.smoothing": [0.0, 1.0],
+}
+
 
 @pytest.fixture(scope="session")
 def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
@@ -45,6 +70,13 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 def crossed_recipe(tiny_recipe: Recipe) -> Recipe:
     """The tiny recipe with cross-fitted teachers."""
     return override_recipe(tiny_recipe, **{"corpus.subject_count": 6, "teachers.cross_fit": 2, "protocol.folds": 3})
+
+
+@pytest.fixture(scope="session")
+def tiny_affwild2(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    """The demo's recipe on eight drawn videos with sound, rendered when they are first preprocessed."""
+    root = tmp_path_factory.mktemp("corpus") / "synthetic-affwild2"
+    return override_recipe(load_recipe("demo-affwild2"), **{**TINY_AFFWILD2, "corpus.root": str(root)})
 
 
 @pytest.fixture(scope="session")

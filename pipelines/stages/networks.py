@@ -107,7 +107,9 @@ def teacher_embeddings(cell: Cell, fit: Fit) -> EmbeddingStore:
 
 
 @torch.no_grad()
-def fuse(network: nn.Module, table: EmbeddingTable, present: np.ndarray, samplings: int) -> tuple[np.ndarray, np.ndarray]:
+def fuse(
+    network: nn.Module, table: EmbeddingTable, present: np.ndarray, samplings: int
+) -> tuple[np.ndarray, np.ndarray]:
     """A teacher's or student's embeddings (P, V, D) and outputs (P, V, C) of the P samples of a table that are `present`, at V samplings."""
     rows = torch.from_numpy(np.flatnonzero(present))
     views: list[tuple[np.ndarray, np.ndarray]] = []

@@ -74,5 +74,7 @@ class Validation:
 
 
 def _together(parts: Sequence[Pooled]) -> float:
-    output, target, labelled = (torch.cat([getattr(p, name) for p in parts]) for name in ("output", "target", "labelled"))
+    output, target, labelled = (
+        torch.cat([getattr(p, name) for p in parts]) for name in ("output", "target", "labelled")
+    )
     return parts[0].weight * float(task_loss(output.float(), target, labelled, parts[0].task))

@@ -59,7 +59,9 @@ def test_continuous_targets_have_a_column_a_dimension():
 
 def test_a_window_comes_with_its_neighbours_of_the_same_trial_only():
     """Windows 2, 7, 12 of trial a and 2, 7 of trial b; the face is missing in the second of a."""
-    samples = [Sample(clip, "g", (0.0, 0.0), frame=frame) for clip, frame in zip("aaabb", (2, 7, 12, 2, 7), strict=True)]
+    samples = [
+        Sample(clip, "g", (0.0, 0.0), frame=frame) for clip, frame in zip("aaabb", (2, 7, 12, 2, 7), strict=True)
+    ]
     values = np.arange(5, dtype="float32").reshape(5, 1, 1)
     faces = Column(values, np.array([True, False, True, True, True]), values + 10)
     store = EmbeddingStore(tuple(sample.name for sample in samples), {"faces": faces})
