@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +92,7 @@ class Cell:
         return len(self.recipe.teacher_subsets[teacher]) > 1 or self.recipe.windows.context > 1
 
     def encoder(self, fit: Fit, modality: str) -> Path:
-        """The checkpoint of a modality's encoder and head: a teacher of its own where it need not see its neighbours."""
+        """The checkpoint of a modality's encoder and head, which is a teacher itself where windows have no context."""
         folder = "teachers" if self.recipe.windows.context == 1 else "encoders"
         return self.fit_folder(fit) / folder / f"{modality}.safetensors"
 

@@ -18,8 +18,8 @@ from pipelines.stages.cells import Cell
 from pipelines.stages.execution import Job, default_workers
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from pipelines.training.loop import FitContext, Problem, fit
-from pipelines.training.seeding import derive_seed, make_deterministic
 from pipelines.training.samples import Sample
+from pipelines.training.seeding import derive_seed, make_deterministic
 from pipelines.training.tables import EmbeddingTable
 from pipelines.workspace import write_csv
 

@@ -110,7 +110,11 @@ def teacher_embeddings(cell: Cell, fit: Fit) -> EmbeddingStore:
 def fuse(
     network: nn.Module, table: EmbeddingTable, present: np.ndarray, samplings: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A teacher's or student's embeddings (P, V, D) and outputs (P, V, C) of the P samples of a table that are `present`, at V samplings."""
+    """What a teacher or student makes of the P samples of a table that are `present`, at V temporal samplings.
+
+    Returns:
+        Embeddings (P, V, D) and outputs (P, V, C).
+    """
     rows = torch.from_numpy(np.flatnonzero(present))
     views: list[tuple[np.ndarray, np.ndarray]] = []
     for view in range(samplings):

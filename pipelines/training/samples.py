@@ -16,7 +16,7 @@ import numpy as np
 
 from pipelines.cache.annotations import Annotation, read_annotations
 from pipelines.cache.tables import ClipRow
-from pipelines.recipe import SlidingWindows, Windows
+from pipelines.recipe import Windows
 from pipelines.workspace import Workspace
 
 
@@ -61,7 +61,7 @@ def make_samples(rows: Iterable[ClipRow], workspace: Workspace, windows: Windows
         annotation = read_shard(shard).get(row.clip)
         if annotation is not None:
             coverage = tuple(row.coverage.items())
-            samples += _windows_of(row.clip, row.group, coverage, annotation, windows)
+            samples += _windows_of(row.clip, row.group, coverage, annotation, windows.hop)
     return samples
 
 
@@ -81,12 +81,12 @@ def _read_once(path: Path, modified: int, size: int) -> dict[str, Annotation]:
 
 @lru_cache(maxsize=8192)
 def _windows_of(
-    clip: str, group: str, coverage: tuple[tuple[str, float], ...], annotation: Annotation, windows: SlidingWindows
+    clip: str, group: str, coverage: tuple[tuple[str, float], ...], annotation: Annotation, hop: int
 ) -> tuple[Sample, ...]:
     known = dict(coverage)
     return tuple(
-        Sample(clip, group, label_around(annotation.values, frame, windows.hop), known, frame, annotation.times[frame])
-        for frame in window_centres(len(annotation.values), windows.hop)
+        Sample(clip, group, label_around(annotation.values, frame, hop), known, frame, annotation.times[frame])
+        for frame in window_centres(len(annotation.values), hop)
     )
 
 

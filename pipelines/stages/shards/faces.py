@@ -49,15 +49,15 @@ def _annotations(unit: ShardUnit) -> Path:
 def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
     settings = unit.recipe.faces
     outcome = Outcome()
-    trials = read_annotations(_annotations(unit)) if unit.recipe.corpus.continuous else None
+    trials = read_annotations(_annotations(unit)) if unit.recipe.corpus.continuous else {}
     with (
         atomic_path(job.path) as partial_path,
         FaceShardWriter(partial_path, size=settings.size, storage=settings.storage) as writer,
     ):
         for clip in unit.clips:
             # A trial without a usable annotation file is recorded there, and nothing could be learned from its face.
-            if trials is None or clip.name in trials:
-                _add(clip, writer, settings, trials and trials[clip.name], outcome)
+            if clip.name in trials or not unit.recipe.corpus.continuous:
+                _add(clip, writer, settings, trials.get(clip.name), outcome)
             job.advance(1)
     return outcome.details()
 
