@@ -121,7 +121,7 @@ class _Inspection:
             return
         count.there += 1
         count.see("Hz", str(info.rate))
-        count.see("channels", str(info.channels))
+        count.see("sound", {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels}-channel"))
         apart = 0.0 if info.video_start_s is None else info.start_s - info.video_start_s
         if abs(apart) > APART_SECONDS:
             self.kinds["sound apart"].add(group, f"{path}: sound {apart:+.2f} s after the pictures", abs(apart))

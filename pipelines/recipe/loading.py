@@ -5,7 +5,6 @@ every offending key with its value, so that a recipe is mended in one go.
 """
 
 import difflib
-import types
 import typing
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,10 @@ from pipelines.errors import SettingsError
 from pipelines.recipe import Recipe
 
 _UNIONS = {
-    "corpus": ("biovid", "synthetic", "affwild2", "synthetic-affwild2"),
-    "windows": ("clip", "sliding"),
+    "corpus": ("name", ("biovid", "synthetic", "affwild2", "synthetic-affwild2")),
+    "windows": ("kind", ("clip", "sliding")),
 }
-"""Settings with a class for each value of a key, and those values."""
+"""Sections with a class for each value of a key: that key, and the values."""
 
 SHIPPED = Path(__file__).resolve().parent.parent / "recipes"
 
@@ -132,6 +131,8 @@ def _explain(item: Any, values: dict[str, Any]) -> str:
     key = ".".join(location) or "recipe"
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(location[-1], _known_keys(location[:-1]), n=1)
+        if near == [location[-1]]:  # the section has several kinds, and another one of them has it
+            return f"{key}: there is no such setting with {_kind_of(location[0], values)}"
         hint = f"; did you mean {near[0]}?" if near else ""
         return f"{key}: there is no such setting{hint}"
     if item["type"] == "missing":
@@ -142,18 +143,22 @@ def _explain(item: Any, values: dict[str, Any]) -> str:
 
 def _is_union_tag(part: Any, location: tuple[Any, ...]) -> bool:
     # pydantic puts the discriminator's value into the path: corpus.biovid.root is written corpus.root by the user.
-    return len(location) > 1 and location[0] in _UNIONS and part is location[1] and part in _UNIONS[location[0]]
+    return len(location) > 1 and part is location[1] and part in _UNIONS.get(location[0], ("", ()))[1]
+
+
+def _kind_of(section: str, values: dict[str, Any]) -> str:
+    key = _UNIONS[section][0]
+    return f"{section}.{key} = {values[section][key]}"
 
 
 def _known_keys(path: list[str]) -> list[str]:
-    model: Any = Recipe
+    """Names of the settings in a section; of all its kinds where it has several."""
+    models: list[type[BaseModel]] = [Recipe]
     for key in path:
-        field = model.model_fields.get(key) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        if field is None:
-            return []
-        options = [a for a in typing.get_args(field.annotation) or (field.annotation,) if isinstance(a, type)]
-        model = next((a for a in options if issubclass(a, BaseModel)), types.NoneType)
-    return list(getattr(model, "model_fields", {}))
+        annotations = [model.model_fields[key].annotation for model in models if key in model.model_fields]
+        options = [option for each in annotations for option in typing.get_args(each) or (each,)]
+        models = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+    return list(dict.fromkeys(name for model in models for name in model.model_fields))
 
 
 def _brief(value: Any) -> str:

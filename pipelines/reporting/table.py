@@ -28,6 +28,8 @@ BASELINE = "none"
 BASELINE_WORDS = "visual only"
 HEADLINE = "mt-pkdot"
 HALF = 6  # columns of the drawing on each side of zero
+TITLE_COLUMNS = 72
+"""The narrowest table: of a longer title, the note in parentheses goes on a line of its own."""
 UNDEFINED = float("nan")
 
 
@@ -177,7 +179,9 @@ def _title(rows: Sequence[ResultRow], metric: Metric[Any], task: Task, unit: str
     clips = "trials" if most.frames else "clips"
     title = f"{metric.name}, {' / '.join(task.labels)}: {most.clips} {clips} of {most.groups} {unit}"
     title += f", {most.frames:,} frames" if most.frames else ""
-    return Text(title + (f" ({', '.join(fewer)})" if fewer else ""))
+    note = f"({', '.join(fewer)})" if fewer else ""
+    fits = len(title) + len(note) < TITLE_COLUMNS
+    return Text(f"{title}{' ' if fits else chr(10)}{note}".rstrip())
 
 
 def _heading(metric: Metric[Any], dimensions: Dimensions | None) -> str:

@@ -154,7 +154,8 @@ def filmed(rows=FILMS, metric=CCC, width=80) -> list[str]:
 
 def test_the_whole_table_of_continuous_dimensions():
     assert filmed() == [
-        "ccc, valence / arousal: 16 trials of 14 videos, 9,412 frames (audio on 15)",
+        "ccc, valence / arousal: 16 trials of 14 videos, 9,412 frames",
+        "(audio on 15)",
         "method        valence  arousal     P  95 % interval        vs visual only",
         "─" * 74,
         "teachers",
@@ -174,7 +175,7 @@ def test_the_whole_table_of_continuous_dimensions():
 
 def test_where_there_is_room_the_differences_are_drawn_too():
     lines = filmed(width=100)
-    assert lines[1].endswith("vs visual only  worse  better")
+    assert lines[2].endswith("vs visual only  worse  better")
     assert line_of(lines, "mt-pkdot") == (
         "mt-pkdot         .381     .481  .431   [.319, .551]  +.031 [+.004, +.062]        │──●───"
     )
