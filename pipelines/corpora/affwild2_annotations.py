@@ -15,6 +15,7 @@ import numpy as np
 from pydantic_core import from_json
 
 from pipelines.errors import UnreadableMedia
+from pipelines.media.text_lines import read_lines
 
 COLUMNS = ("valence", "arousal")
 """The header, and the order of the columns of `Annotations.values`."""
@@ -78,17 +79,7 @@ def is_few(difference: int, rows: int) -> bool:
 
 def _read_lines(path: Path) -> tuple[str, bytes]:
     """The header, and the rows without blank lines behind them."""
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise UnreadableMedia(path, f"{size / 2**20:.0f} MiB, at most {MAX_BYTES // 2**20} MiB are plausible")
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableMedia(path, (error.strerror or "cannot be read").lower()) from None
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    if b"\r" in content:
-        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    header, _, body = content.partition(b"\n")
+    header, body = read_lines(path, max_bytes=MAX_BYTES)
     return header.decode("utf-8", "replace"), body.rstrip()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.errors import SettingsError
 from pipelines.media.audio import read_sound
 from pipelines.media.log_mel import LogMelStream, analysis_samples
+from pipelines.media.outputs import save_arrays, save_figure
 from pipelines.recipe import AudioSettings
 
 QUIETEST_SHOWN = -80.0
@@ -85,11 +85,7 @@ def save_sound(path: Path, sound: ExtractedSound, settings: AudioSettings) -> No
         SettingsError: the file cannot be written.
     """
     arrays = {"log_mel": sound.log_mel, "times": sound.times, "gaps": sound.gaps, "rate": np.array(settings.rate)}
-    try:
-        with path.open("wb") as file:  # given a name, savez would append its own suffix
-            np.savez(file, allow_pickle=False, **arrays)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from None
+    save_arrays(path, arrays)
 
 
 def plot_sound(path: Path, sound: ExtractedSound, settings: AudioSettings, *, title: str) -> None:
@@ -115,9 +111,4 @@ def plot_sound(path: Path, sound: ExtractedSound, settings: AudioSettings, *, ti
     axis.set_yticks(shown, [f"{centre:.0f}" for centre in centres[shown]])
     axis.set(title=title, xlabel="time (s)", ylabel="Hz")
     figure.colorbar(mesh, ax=axis, label="dB")
-    try:
-        figure.savefig(path, dpi=100)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from None
-    except ValueError as error:  # matplotlib's message lists the formats it knows
-        raise SettingsError(f"{path}: {error}") from None
+    save_figure(figure, path)

@@ -17,6 +17,7 @@ import numpy as np
 from pydantic_core import from_json
 
 from pipelines.errors import UnreadableMedia
+from pipelines.media.text_lines import read_lines
 from pipelines.recipe import BiosignalSettings
 
 MAX_BYTES = 64 * 2**20
@@ -76,18 +77,8 @@ def read_biosignals(path: Path, settings: BiosignalSettings) -> Recording:
 
 
 def _read_lines(path: Path) -> tuple[bytes, bytes]:
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise UnreadableMedia(path, f"{size / 2**20:.0f} MiB, at most {MAX_BYTES // 2**20} MiB are plausible")
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableMedia(path, (error.strerror or "cannot be read").lower()) from None
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    if b"\r" in content:
-        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    header, _, body = content.partition(b"\n")
-    if not content.strip():
+    header, body = read_lines(path, max_bytes=MAX_BYTES)
+    if not (header + body).strip():
         raise UnreadableMedia(path, "empty file")
     rows = body.count(b"\n")
     if rows > MAX_ROWS:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.errors import SettingsError
 from pipelines.media.biosignals import ChannelBatch
 from pipelines.media.features import FEATURES, Features
 from pipelines.media.filters import SPECTROGRAMS
+from pipelines.media.outputs import save_arrays, save_figure
 
 
 def save_extraction(
@@ -40,11 +40,7 @@ def save_extraction(
             f"{name}_present": np.array(channel.present),
             f"{name}_reason": np.array(channel.reason),
         }
-    try:
-        with path.open("wb") as file:  # given a name, savez would append its own suffix
-            np.savez(file, allow_pickle=False, **arrays)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from None
+    save_arrays(path, arrays)
 
 
 def plot_extraction(path: Path, channels: Mapping[str, ChannelBatch], *, title: str, row: int = 0) -> None:
@@ -63,12 +59,7 @@ def plot_extraction(path: Path, channels: Mapping[str, ChannelBatch], *, title: 
         _draw_spectrogram(figure, right, name, batch, row)
     for axis in axes[-1]:
         axis.set_xlabel("time (s)")
-    try:
-        figure.savefig(path, dpi=100)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from None
-    except ValueError as error:  # matplotlib's message lists the formats it knows
-        raise SettingsError(f"{path}: {error}") from None
+    save_figure(figure, path)
 
 
 def _draw_wave(axis, name: str, batch: ChannelBatch, row: int) -> None:

@@ -5,7 +5,10 @@ a clip whose modality is missing is not usable, and nothing is ever filled in fo
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -36,19 +39,29 @@ class Source(ABC):
         """One sample as float32; regular sampling without `rng`, jittered with it."""
 
 
+Shard = TypeVar("Shard")
+
+
+class OpenShards(Generic[Shard]):
+    """The shards of one kind by group, each opened when it is first asked for and kept open."""
+
+    def __init__(self, workspace: Workspace, kind: str, open_shard: Callable[[Path], Shard]) -> None:
+        self._path, self._open = partial(workspace.shard, kind), open_shard
+        self._known: dict[str, Shard] = {}
+
+    def __getitem__(self, group: str) -> Shard:
+        if group not in self._known:
+            self._known[group] = self._open(self._path(group))
+        return self._known[group]
+
+
 class FaceSource(Source):
     """T frames that show a face, (3, T, S, S), standardised with fixed constants; mirrored at random with `rng`."""
 
     view = "frames"
 
     def __init__(self, workspace: Workspace) -> None:
-        self._open = partial(workspace.shard, "faces")
-        self._shards: dict[str, FaceShard] = {}
-
-    def _shard(self, group: str) -> FaceShard:
-        if group not in self._shards:
-            self._shards[group] = FaceShard(self._open(group))
-        return self._shards[group]
+        self._shards = OpenShards(workspace, "faces", FaceShard)
 
     @abstractmethod
     def _candidates(self, row: Sample) -> np.ndarray:
@@ -64,7 +77,7 @@ class FaceSource(Source):
 
     def read(self, row: Sample, rng: np.random.Generator | None = None) -> np.ndarray:
         """See Source."""
-        pixels = self._shard(row.group).read(row.clip, self._choose(row, self._candidates(row), rng))
+        pixels = self._shards[row.group].read(row.clip, self._choose(row, self._candidates(row), rng))
         if rng is not None and rng.random() < 0.5:
             pixels = pixels[:, :, ::-1]  # mirrored: a face has no preferred side
         values = pixels.transpose(3, 0, 1, 2).astype(np.float32, order="C")
@@ -84,7 +97,7 @@ class ClipFaceSource(FaceSource):
         self._windows = windows
 
     def _candidates(self, row: Sample) -> np.ndarray:
-        frames = self._shard(row.group).frames(row.clip)
+        frames = self._shards[row.group].frames(row.clip)
         inside = (frames.times >= self._windows.start) & (frames.times < self._windows.stop)
         return np.flatnonzero(frames.valid & inside)
 
@@ -110,7 +123,7 @@ class WindowFaceSource(FaceSource):
 
     def _candidates(self, row: Sample) -> np.ndarray:
         start = max(int(np.floor(self._start(row))), 0)
-        valid = self._shard(row.group).frames(row.clip).valid
+        valid = self._shards[row.group].frames(row.clip).valid
         stop = int(np.ceil(self._start(row) + self._frames * self._stride))
         return start + np.flatnonzero(valid[start:stop])
 
@@ -132,13 +145,7 @@ class BiosignalSource(Source):
     def __init__(self, workspace: Workspace, channel: str, view: str) -> None:
         self.view = view
         self._channel = channel
-        self._open = partial(workspace.shard, "biosignals")
-        self._shards: dict[str, BiosignalShard] = {}
-
-    def _shard(self, group: str) -> BiosignalShard:
-        if group not in self._shards:
-            self._shards[group] = BiosignalShard(self._open(group))
-        return self._shards[group]
+        self._shards = OpenShards(workspace, "biosignals", BiosignalShard)
 
     def is_usable(self, row: Sample) -> bool:
         """See Source."""
@@ -146,7 +153,7 @@ class BiosignalSource(Source):
 
     def read(self, row: Sample, rng: np.random.Generator | None = None) -> np.ndarray:
         """See Source; a biosignal is read whole, so `rng` changes nothing."""
-        return self._shard(row.group).read(row.clip, self._channel, self.view)
+        return self._shards[row.group].read(row.clip, self._channel, self.view)
 
 
 class AudioSource(Source):
@@ -155,22 +162,16 @@ class AudioSource(Source):
     view = "spectrogram"
 
     def __init__(self, workspace: Workspace, settings: AudioSettings) -> None:
-        self._open = partial(workspace.shard, "audio")
         self._seconds = settings.seconds
-        self._shards: dict[str, AudioShard] = {}
-
-    def _shard(self, group: str) -> AudioShard:
-        if group not in self._shards:
-            self._shards[group] = AudioShard(self._open(group))
-        return self._shards[group]
+        self._shards = OpenShards(workspace, "audio", AudioShard)
 
     def is_usable(self, row: Sample) -> bool:
         """See Source: there is sound around the window's centre."""
-        return row.coverage.get("audio", 0.0) > 0 and self._shard(row.group).covers(row.time_s, self._seconds)
+        return row.coverage.get("audio", 0.0) > 0 and self._shards[row.group].covers(row.time_s, self._seconds)
 
     def read(self, row: Sample, rng: np.random.Generator | None = None) -> np.ndarray:
         """See Source; sound is heard as it is, so `rng` changes nothing."""
-        return self._shard(row.group).read(row.time_s, self._seconds)
+        return self._shards[row.group].read(row.time_s, self._seconds)
 
 
 def make_source(workspace: Workspace, recipe: Recipe, modality: str) -> Source:
