@@ -311,3 +311,22 @@ def test_unlabelled_videos_are_distilled_on_and_enter_no_task_loss(corpus, tmp_p
     assert mine
     assert all(sample.label is None for sample in mine)
     assert {sample.name for sample in mine} <= set(read_embeddings(cell.aligned(cell.full)).clips)
+
+
+def test_a_test_trial_without_any_label_is_predicted_and_submitted_and_not_judged(corpus, tmp_path):
+    path = next(corpus.corpus.root.rglob("Validation_Set/*_right.txt"))
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, *["-5,-5" for _ in lines]]) + "\n")
+    workspace, recipe = Workspace(tmp_path / "w"), override_recipe(corpus, **{"teachers.cross_fit": 0})
+    run_all(recipe, workspace, workers=2, max_failures=1.0)
+    mine = [row for row in predictions(workspace, "mt-pkdot") if row["clip"] == path.stem]
+    assert len(mine) == len(lines)
+    assert {row["target_arousal"] for row in mine} == {""}
+    submission = evaluate.write_submissions(recipe, workspace, tmp_path / "out")[-1].read_text()
+    assert submission.count(f"{path.stem}/") == len(lines)
+    (row,) = [
+        row
+        for row in json.loads(workspace.results(".json").read_text())["metrics"]["ccc"]
+        if row["method"] == "mt-pkdot"
+    ]
+    assert row["clips"] == 2
