@@ -10,6 +10,7 @@ Decisions:
 - No normalisation, not even by the loudest moment of a recording: what is heard must not depend on what comes later.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.errors import SettingsError
 from pipelines.recipe import AudioSettings
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ def log_mel(wave: np.ndarray, settings: AudioSettings) -> np.ndarray:
 
     10 log10(max(1e-10, F |STFT|^2)) with a periodic Hann window and the filter bank F of Slaney's Auditory Toolbox
     (1998), triangles of equal area: `librosa.filters.mel(htk=False, norm="slaney")`.
+
+    Raises:
+        SettingsError: so many bands that some would hold no frequency at all.
     """
     stream = LogMelStream(settings)
     return np.concatenate([*stream.push(wave), *stream.finish()], axis=1)
@@ -124,10 +129,17 @@ def _bands(rate: int, fft: int, mels: int, low: float, high: float) -> "tuple[tu
     import librosa
     import torch
 
-    bank = librosa.filters.mel(sr=rate, n_fft=fft, n_mels=mels, fmin=low, fmax=high, htk=False, norm="slaney")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Empty filters")  # refused below, in the user's words
+        bank = librosa.filters.mel(sr=rate, n_fft=fft, n_mels=mels, fmin=low, fmax=high, htk=False, norm="slaney")
+    if empty := int((~bank.any(1)).sum()):
+        raise SettingsError(
+            f"audio.mels = {mels}: {empty} of these bands between {low:g} and {high:g} Hz hold no frequency of a "
+            f"transform of {fft} samples at {rate} Hz: use fewer bands or a longer audio.window_seconds"
+        )
     groups = []
     for rows in np.array_split(bank, BANDS):
         read = np.flatnonzero(rows.any(0))
-        bins = slice(int(read[0]), int(read[-1]) + 1) if len(read) else slice(0, 1)
+        bins = slice(int(read[0]), int(read[-1]) + 1)
         groups.append((bins, torch.from_numpy(np.ascontiguousarray(rows[:, bins]))))
     return tuple(groups)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipelines.errors import SettingsError
 from pipelines.media.log_mel import BLOCK, LogMelStream, analysis_samples, log_mel
 from pipelines.recipe import AudioSettings
 
@@ -89,3 +90,8 @@ def test_the_callers_threads_are_left_as_they_were():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_bands_that_would_hold_nothing_are_refused():
+    with pytest.raises(SettingsError, match=r"audio\.mels = 256: \d+ of these bands between 125 and 7500 Hz"):
+        log_mel(np.zeros(1600, np.float32), AudioSettings(mels=256))
