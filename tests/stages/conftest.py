@@ -1,8 +1,11 @@
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
 
+from pipelines.recipe import AffWild2Corpus
+from pipelines.recipe.loading import override_recipe, plain
 from pipelines.stages import run_all
 from pipelines.workspace import Workspace
 
@@ -28,3 +31,19 @@ def finished(crossed_recipe, tmp_path_factory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("runs") / "finished")
     run_all(crossed_recipe, workspace, workers=1)
     return workspace
+
+
+@pytest.fixture(scope="session")
+def continuous(tiny_affwild2, tmp_path_factory) -> Workspace:
+    """A workspace that went through all five stages. Not to be changed by a test."""
+    workspace = Workspace(tmp_path_factory.mktemp("runs") / "continuous")
+    run_all(tiny_affwild2, workspace, workers=1)
+    return workspace
+
+
+@pytest.fixture
+def affwild2(tiny_affwild2, continuous, tmp_path):
+    """A private copy of the tiny corpus, read as Aff-Wild2, and its recipe."""
+    root = tmp_path / "affwild2"
+    shutil.copytree(tiny_affwild2.corpus.root, root)
+    return override_recipe(tiny_affwild2, corpus=plain(AffWild2Corpus(root=root)))

@@ -8,49 +8,22 @@ import shutil
 import numpy as np
 import pytest
 
-from pipelines.cache.annotations import read_annotations
+from pipelines.cache.annotations import Annotation, read_annotations, write_annotations
 from pipelines.cache.audio import AudioShard
 from pipelines.cache.embeddings import read_embeddings
 from pipelines.cache.tables import read_clips
-from pipelines.errors import SettingsError, TooManyFailures
-from pipelines.recipe import AffWild2Corpus
-from pipelines.recipe.loading import override_recipe, plain
-from pipelines.stages import evaluate, preprocess, run_all
+from pipelines.errors import SettingsError
+from pipelines.recipe.loading import override_recipe
+from pipelines.stages import align, distill, evaluate, run_all, train_teachers
 from pipelines.stages.cells import load_cells
 from pipelines.training.checkpoints import load_checkpoint
-from pipelines.workspace import Workspace, read_sidecar
+from pipelines.workspace import Workspace, atomic_path, read_sidecar
 
 METHODS = ["teacher:faces", "teacher:audio", "teacher:joint", "none", "none-matched", "mt-pkdot"]
 
 
-@pytest.fixture(scope="session")
-def continuous(tiny_affwild2, tmp_path_factory) -> Workspace:
-    """A workspace that went through all five stages. Not to be changed by a test."""
-    workspace = Workspace(tmp_path_factory.mktemp("runs") / "continuous")
-    run_all(tiny_affwild2, workspace, workers=1)
-    return workspace
-
-
-@pytest.fixture
-def corpus(tiny_affwild2, continuous, tmp_path):
-    """A private copy of the tiny corpus, read as Aff-Wild2, and its recipe."""
-    root = tmp_path / "affwild2"
-    shutil.copytree(tiny_affwild2.corpus.root, root)
-    return override_recipe(tiny_affwild2, corpus=plain(AffWild2Corpus(root=root)))
-
-
-def table_of(recipe, trial):
-    """The annotation file of a trial."""
-    return next(recipe.corpus.root.rglob(f"{trial}.txt"))
-
-
 def predictions(workspace, method):
     with workspace.predictions(0, 0, method).open(newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def failures(workspace):
-    with workspace.failures.open(newline="") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -131,6 +104,37 @@ def test_smoothing_is_chosen_on_validation_videos_and_shapes_predictions_only(
     smooth, rough = (predictions(w, "none") for w in (Workspace(tmp_path / "w"), continuous))
     steps = [np.abs(np.diff([float(r["score_valence"]) for r in rows])).mean() for rows in (smooth, rough)]
     assert steps[0] < steps[1]
+
+
+def test_labels_of_test_trials_change_no_prediction(continuous, tiny_affwild2, tmp_path):
+    """Nor the smoothing of it: every label of the test part is turned over, and every score stays."""
+    shutil.copytree(continuous.root, tmp_path / "w")
+    workspace = Workspace(tmp_path / "w")
+    (cell,) = load_cells(tiny_affwild2, workspace)
+    for group in cell.split.test:
+        trials = read_annotations(workspace.shard("annotations", group))
+        turned = {clip: Annotation(-trial.values[::-1], trial.times) for clip, trial in trials.items()}
+        with atomic_path(workspace.shard("annotations", group)) as path:
+            write_annotations(path, turned)
+    evaluate.run(tiny_affwild2, workspace, workers=1)
+    for method in METHODS:
+        before, after = predictions(continuous, method), predictions(workspace, method)
+        for name in ("clip", "frame", "score_valence", "score_arousal"):
+            assert [row[name] for row in after] == [row[name] for row in before]
+        assert [row["target_valence"] for row in after] != [row["target_valence"] for row in before]
+
+
+def test_no_stage_before_evaluate_reads_test_videos(continuous, tiny_affwild2, tmp_path):
+    workspace = Workspace(tmp_path / "w")
+    shutil.copytree(continuous.root / "cache", workspace.root / "cache")
+    (cell,) = load_cells(tiny_affwild2, workspace)
+    for group in cell.split.test:
+        for kind in ("faces", "audio", "annotations"):
+            workspace.shard(kind, group).unlink()
+    for stage in (train_teachers, align, distill):
+        stage.run(tiny_affwild2, workspace, workers=1)
+    for path in sorted((continuous.root / "fold-0").rglob("*.safetensors")):
+        assert (workspace.root / path.relative_to(continuous.root)).read_bytes() == path.read_bytes()
 
 
 def test_a_silent_video_is_missing_its_sound_and_nothing_stands_in_for_it(continuous, tiny_affwild2):
@@ -214,67 +218,6 @@ def test_a_trial_that_could_not_be_predicted_is_submitted_as_neutral_with_a_warn
     assert lost in caplog.text
 
 
-def test_bad_annotations_are_recorded_by_file_and_line_and_the_rest_goes_on(corpus, continuous, tmp_path):
-    rows = {row.clip: row for row in read_clips(continuous.clips)}
-    headless, faulty, lost, *_ = sorted(name for name, row in rows.items() if not row.attributes["side"])
-    table = table_of(corpus, headless)
-    table.write_text(table.read_text().replace("valence,arousal", "v;a", 1))
-    lines = table_of(corpus, faulty).read_text().splitlines()
-    lines[11] = "1.7,0.1"
-    table_of(corpus, faulty).write_text("\n".join(lines) + "\n")
-    table_of(corpus, lost).unlink()
-    workspace = Workspace(tmp_path / "w")
-    with pytest.raises(TooManyFailures):
-        preprocess.run(corpus, workspace, workers=2, max_failures=0.0)
-    told = {(row["clip"], row["modality"]): row for row in failures(workspace)}
-    assert "line 1" in told[headless, "annotations"]["reason"]
-    assert told[faulty, "annotations"]["file"] == f"{table_of(corpus, faulty)}:12"
-    assert "1.7" in told[faulty, "annotations"]["reason"]
-    assert "no annotation file" in told[lost, "all"]["reason"]
-    trial = read_annotations(workspace.shard("annotations", rows[faulty].group))[faulty]
-    assert np.isnan(trial.values[10]).all()
-    assert np.isfinite(trial.values).any()
-    found = {row.clip: row for row in read_clips(workspace.clips)}
-    assert set(found) == set(rows) - {lost}
-    assert found[headless].coverage["faces"] == 0
-    assert found[faulty].coverage == rows[faulty].coverage
-    whole = sorted(row.group for row in rows.values() if row.clip not in (headless, faulty, lost))
-    for kind in ("faces", "audio"):
-        for group in whole:
-            mine, theirs = workspace.shard(kind, group), continuous.shard(kind, group)
-            assert mine.read_bytes() == theirs.read_bytes()
-
-
-def test_tolerated_failures_do_not_fail_a_run(corpus, tmp_path):
-    preprocess.run(corpus, Workspace(tmp_path / "w"), workers=2, max_failures=0.0)
-    reasons = {row["reason"] for row in failures(Workspace(tmp_path / "w"))}
-    assert "there is no sound track" in reasons
-
-
-def test_trials_without_published_crops_or_without_a_video(corpus, continuous, tmp_path):
-    """Published crops need no video for the face, but there is no sound; `own` crops every video itself."""
-    rows = {row.clip: row for row in read_clips(continuous.clips)}
-    published = next(n for n, r in sorted(rows.items()) if r.attributes["crops"] == "published" and r.coverage["audio"])
-    next(
-        path for path in corpus.corpus.root.rglob(f"{rows[published].group}.*") if path.suffix in (".mp4", ".avi")
-    ).unlink()
-    workspace = Workspace(tmp_path / "w")
-    preprocess.run(corpus, workspace, workers=2, max_failures=1.0)
-    found = {row.clip: row for row in read_clips(workspace.clips)}
-    assert found[published].coverage["faces"] == rows[published].coverage["faces"]
-    assert found[published].coverage["audio"] == 0
-    own = Workspace(tmp_path / "own")
-    preprocess.run(override_recipe(corpus, **{"corpus.crops": "own"}), own, only="faces", workers=2, max_failures=1.0)
-    cropped = {row.clip: row for row in read_clips(own.clips)}
-    assert {row.attributes.get("crops") for row in cropped.values()} <= {"own", ""}
-    assert all(row.coverage["faces"] > 0.3 for row in cropped.values() if row.group != rows[published].group)
-
-
-def test_only_what_the_corpus_has_can_be_asked_for(tiny_affwild2, tmp_path):
-    with pytest.raises(SettingsError, match="--only biosignals: synthetic-affwild2 has faces, audio"):
-        preprocess.run(tiny_affwild2, Workspace(tmp_path), only="biosignals")
-
-
 def test_kl_between_classes_is_refused_before_any_work(tiny_affwild2):
     with pytest.raises(SettingsError, match=r"alignment.term = 'kl'"):
         override_recipe(tiny_affwild2, **{"alignment.term": "kl"})
@@ -297,36 +240,3 @@ def test_one_window_without_a_context_needs_no_fused_teacher_of_one_modality(tin
     assert not (workspace.cell(0, 0) / "encoders").exists()
     with pytest.raises(SettingsError, match=r"windows\.context = 2 has no middle"):
         override_recipe(tiny_affwild2, **{"windows.context": 2})
-
-
-def test_unlabelled_videos_are_distilled_on_and_enter_no_task_loss(corpus, tmp_path):
-    """A training trial of -5 rows only: embedded, aligned and distilled on, never judged."""
-    path = next((corpus.corpus.root).rglob("Train_Set/*_left.txt"))
-    header, *lines = path.read_text().splitlines()
-    path.write_text("\n".join([header, *["-5,-5" for _ in lines]]) + "\n")
-    workspace = Workspace(tmp_path / "w")
-    run_all(override_recipe(corpus, **{"teachers.cross_fit": 0}), workspace, workers=2, max_failures=1.0)
-    (cell,) = load_cells(override_recipe(corpus, **{"teachers.cross_fit": 0}), workspace)
-    mine = [s for s in cell.of((*cell.split.train, *cell.split.validation)) if s.clip == path.stem]
-    assert mine
-    assert all(sample.label is None for sample in mine)
-    assert {sample.name for sample in mine} <= set(read_embeddings(cell.aligned(cell.full)).clips)
-
-
-def test_a_test_trial_without_any_label_is_predicted_and_submitted_and_not_judged(corpus, tmp_path):
-    path = next(corpus.corpus.root.rglob("Validation_Set/*_right.txt"))
-    header, *lines = path.read_text().splitlines()
-    path.write_text("\n".join([header, *["-5,-5" for _ in lines]]) + "\n")
-    workspace, recipe = Workspace(tmp_path / "w"), override_recipe(corpus, **{"teachers.cross_fit": 0})
-    run_all(recipe, workspace, workers=2, max_failures=1.0)
-    mine = [row for row in predictions(workspace, "mt-pkdot") if row["clip"] == path.stem]
-    assert len(mine) == len(lines)
-    assert {row["target_arousal"] for row in mine} == {""}
-    submission = evaluate.write_submissions(recipe, workspace, tmp_path / "out")[-1].read_text()
-    assert submission.count(f"{path.stem}/") == len(lines)
-    (row,) = [
-        row
-        for row in json.loads(workspace.results(".json").read_text())["metrics"]["ccc"]
-        if row["method"] == "mt-pkdot"
-    ]
-    assert row["clips"] == 2
