@@ -6,11 +6,13 @@ import typer
 
 from mtpkd_cli import (
     align,
+    compare,
     crop_faces,
     distill,
     evaluate,
     extract_audio,
     extract_biosignals,
+    methods,
     preprocess,
     run,
     train_teachers,
@@ -34,6 +36,8 @@ app.command("train-teachers")(train_teachers.train_teachers)
 app.command("align")(align.align)
 app.command("distill")(distill.distill)
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("methods")(methods.methods)
 app.command("crop-faces")(crop_faces.crop_faces)
 app.command("extract-audio")(extract_audio.extract_audio)
 app.command("extract-biosignals")(extract_biosignals.extract_biosignals)

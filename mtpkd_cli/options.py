@@ -37,6 +37,12 @@ DependenciesOption = Annotated[
     bool, typer.Option("--with-dependencies", help="First run the stages before this one, where they are stale.")
 ]
 MaxFailuresOption = Annotated[float, typer.Option("--max-failures", min=0, max=1, help="Share of clips that may fail.")]
+LabelledOption = Annotated[
+    float | None,
+    typer.Option(
+        "--labelled", help="Share of training subjects whose labels are used.", show_default="as in the recipe"
+    ),
+]
 MetricOption = Annotated[str | None, typer.Option("--metric", help="accuracy, auc, macro-f1, ccc, ...")]
 
 

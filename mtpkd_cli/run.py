@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from mtpkd_cli.options import RUNS, MaxFailuresOption, MetricOption, NewWorkspaceOption, WorkersOption, speak
+from mtpkd_cli.options import (
+    RUNS,
+    LabelledOption,
+    MaxFailuresOption,
+    MetricOption,
+    NewWorkspaceOption,
+    WorkersOption,
+    speak,
+)
 
 
 def run(
@@ -17,6 +25,7 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting: key.sub=value; may be repeated.")
     ] = None,
+    labelled: LabelledOption = None,
     metric: MetricOption = None,
     workers: WorkersOption = None,
     max_failures: MaxFailuresOption = 0.05,
@@ -31,6 +40,7 @@ def run(
 
     speak()
     overrides = tuple(settings or ()) + ((f"corpus.root={root}",) if root is not None else ())
+    overrides += (f"protocol.labelled={labelled}",) if labelled is not None else ()
     chosen = load_recipe(recipe, overrides)
     if metric is not None:
         get_metric(metric, task_of(chosen.corpus))

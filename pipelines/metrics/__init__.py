@@ -1,10 +1,20 @@
 """How good predictions are, and how uncertain that number is.
 
 `Predictions` -> `Metric.accumulate` -> statistics a group -> `summarise`, `paired_difference`, `group_values`.
+Between methods: `corrected_t_test`, `effect_size`, `holm`, `negative_transfer`, and `judge_gain` for the words.
 """
 
 from pipelines.metrics.base import GroupStatistics, Metric, Predictions, concatenate
 from pipelines.metrics.classification import confusion_matrix
+from pipelines.metrics.comparison import (
+    EffectSize,
+    FoldTest,
+    NegativeTransfer,
+    corrected_t_test,
+    effect_size,
+    holm,
+    negative_transfer,
+)
 from pipelines.metrics.registry import METRICS, get_metric, metrics_for
 from pipelines.metrics.regression import concordance_correlation
 from pipelines.metrics.resampling import (
@@ -15,9 +25,11 @@ from pipelines.metrics.resampling import (
     paired_difference,
     summarise,
 )
+from pipelines.metrics.verdict import Verdict, judge_gain
 
 __all__ = [
-    "METRICS", "Estimate", "GroupStatistics", "Metric", "Predictions", "bootstrap_weights", "concatenate",
-    "concordance_correlation", "confusion_matrix", "get_metric", "group_values", "interval", "metrics_for",
+    "METRICS", "EffectSize", "Estimate", "FoldTest", "GroupStatistics", "Metric", "NegativeTransfer", "Predictions",
+    "Verdict", "bootstrap_weights", "concatenate", "concordance_correlation", "confusion_matrix", "corrected_t_test",
+    "effect_size", "get_metric", "group_values", "holm", "interval", "judge_gain", "metrics_for", "negative_transfer",
     "paired_difference", "summarise",
 ]  # fmt: skip

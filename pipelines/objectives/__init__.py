@@ -9,10 +9,15 @@ from pipelines.objectives.base import (
     StudentPrediction,
     TeacherView,
 )
+from pipelines.objectives.fitnet import FitNet
+from pipelines.objectives.kd import LogitDistillation
 from pipelines.objectives.mt_pkdot import MtPkdot
 from pipelines.objectives.none import NoDistillation
 from pipelines.objectives.none_matched import MatchedControl
+from pipelines.objectives.pkdot import Pkdot
+from pipelines.objectives.rkd import RelationalDistillation
 from pipelines.objectives.selection import select_teacher
+from pipelines.objectives.sp import SimilarityPreserving
 from pipelines.objectives.task_loss import per_sample_loss, task_loss
 from pipelines.recipe import DistillationSettings, Task
 
@@ -30,8 +35,20 @@ __all__ = [
     "task_loss",
 ]
 
-METHODS: dict[str, type[Objective]] = {method.name: method for method in (NoDistillation, MatchedControl, MtPkdot)}
-"""Every method by its name on the command line."""
+METHODS: dict[str, type[Objective]] = {
+    method.name: method
+    for method in (
+        NoDistillation,
+        MatchedControl,
+        LogitDistillation,
+        FitNet,
+        SimilarityPreserving,
+        RelationalDistillation,
+        Pkdot,
+        MtPkdot,
+    )
+}
+"""Every method by its name on the command line, controls first."""
 
 
 def make_objective(name: str, task: Task, settings: DistillationSettings) -> Objective:

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from pipelines.errors import SettingsError
+from pipelines.objectives.kd import softened_divergence
 from pipelines.recipe import Task
 
 Kind = Literal["cosine", "mse", "kl", "mmd"]
@@ -54,7 +55,7 @@ def alignment_term(
     if len(adapted) == 0:
         return adapted.sum()
     if kind == "kl":
-        return _softened_divergence(adapted, joint, temperature)
+        return softened_divergence(adapted, joint, temperature)
     return _DISTANCES[kind](adapted, joint)
 
 
@@ -70,12 +71,6 @@ def _logits(
 
 def _angle(adapted: torch.Tensor, joint: torch.Tensor) -> torch.Tensor:
     return 1 - functional.cosine_similarity(adapted, joint).mean()
-
-
-def _softened_divergence(adapted: torch.Tensor, joint: torch.Tensor, temperature: float) -> torch.Tensor:
-    """T^2 KL(joint || adapted) at temperature T; T^2 keeps the gradient's scale (Hinton et al., arXiv 1503.02531)."""
-    ours, theirs = (functional.log_softmax(logits / temperature, 1) for logits in (adapted, joint))
-    return temperature**2 * functional.kl_div(ours, theirs, reduction="batchmean", log_target=True)
 
 
 def _discrepancy(adapted: torch.Tensor, joint: torch.Tensor) -> torch.Tensor:

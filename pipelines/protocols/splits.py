@@ -20,13 +20,14 @@ _FOLD_SEED = 20240819
 
 @dataclass(frozen=True)
 class Split:
-    """One fold and seed: three disjoint sets of groups."""
+    """One fold and seed: three disjoint sets of groups, and the training groups whose labels are not looked at."""
 
     fold: int
     seed: int
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+    unlabelled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,7 @@ def make_splits(
     names = sorted(set(groups))
     folds = make_protocol(settings, published_hold_out).test_groups(names)
     return [
-        _inner_split(names, test, fold, seed, settings.validation_share)
-        for fold, test in enumerate(folds)
-        for seed in settings.seeds
+        _inner_split(names, test, fold, seed, settings) for fold, test in enumerate(folds) for seed in settings.seeds
     ]
 
 
@@ -122,27 +121,48 @@ def make_fits(split: Split, parts: int) -> list[Fit]:
     full = Fit("full", split.train, split.validation, ())
     if parts == 0:
         return [full]
-    if len(split.train) <= parts:
+    hidden = set(split.unlabelled)
+    labelled = len(split.train) - len(hidden)
+    if labelled <= parts:
         raise SettingsError(
             f"teachers.cross_fit = {parts} needs at least {parts + 1} training subjects, fold {split.fold} has "
-            f"{len(split.train)}: lower it, or 0 to use in-sample teacher losses"
+            f"{labelled}{' with labels' if hidden else ''}: lower it, or 0 to use in-sample teacher losses"
         )
     order = np.random.default_rng([_FOLD_SEED, split.fold, split.seed]).permutation(len(split.train))
+    ordered = [split.train[i] for i in order]
+    # Dealt separately, so that every part has labels to train and to judge on.
+    kinds = [[g for g in ordered if g not in hidden], [g for g in ordered if g in hidden]]
     fits = [full]
     for part in range(parts):
-        held_out = {split.train[i] for i in order[part::parts]}
+        held_out = {group for kind in kinds for group in kind[part::parts]}
         train = tuple(group for group in split.train if group not in held_out)
         fits.append(Fit(f"cross-{part}", train, split.validation, tuple(sorted(held_out))))
     return fits
 
 
-def _inner_split(groups: Sequence[str], test: tuple[str, ...], fold: int, seed: int, share: float) -> Split:
+def _inner_split(
+    groups: Sequence[str], test: tuple[str, ...], fold: int, seed: int, settings: ProtocolSettings
+) -> Split:
     rest = [group for group in groups if group not in set(test)]
-    count = max(1, min(round(share * len(rest)), len(rest) - 1))
     order = np.random.default_rng([_FOLD_SEED, fold, seed]).permutation(len(rest))
-    validation = tuple(sorted(rest[i] for i in order[:count]))
-    train = tuple(group for group in rest if group not in set(validation))
-    return Split(fold=fold, seed=seed, train=train, validation=validation, test=test)
+    shuffled = [rest[i] for i in order]
+    known = round(settings.labelled * len(rest))
+    if known < 2:
+        raise SettingsError(
+            f"protocol.labelled = {settings.labelled} leaves {known} of {len(rest)} training subjects of fold {fold} "
+            "with labels: at least one is trained on, and one validated on"
+        )
+    # Those who stop the training early have labels too: they count among the share that was paid for.
+    count = max(1, min(round(settings.validation_share * known), known - 1))
+    validation, unlabelled = set(shuffled[:count]), set(shuffled[known:])
+    return Split(
+        fold=fold,
+        seed=seed,
+        train=tuple(group for group in rest if group not in validation),
+        validation=tuple(sorted(validation)),
+        test=test,
+        unlabelled=tuple(sorted(unlabelled)),
+    )
 
 
 def _require(groups: Sequence[str], least: int, what: str) -> None:

@@ -17,6 +17,7 @@ from pipelines.recipe.learning import (
     OptimisationSettings,
     ProtocolSettings,
     TeacherSettings,
+    TermWeights,
     TrainingSettings,
 )
 from pipelines.recipe.media import (
@@ -36,7 +37,7 @@ __all__ = [
     "BIOSIGNALS", "JOINT", "AffWild2Corpus", "AlignmentSettings", "AudioSettings", "BioVidCorpus", "BiosignalSettings",
     "ClipWindow", "Corpora", "DistillationSettings", "EncoderSettings", "EvaluationSettings", "FaceSettings",
     "ModelSettings", "OptimisationSettings", "ProtocolSettings", "Recipe", "Settings", "SlidingWindows",
-    "SyntheticAffWild2Corpus", "SyntheticCorpus", "Task", "TeacherSettings", "TrainingSettings", "Windows",
+    "SyntheticAffWild2Corpus", "SyntheticCorpus", "Task", "TeacherSettings", "TermWeights", "TrainingSettings", "Windows",
 ]  # fmt: skip
 
 

@@ -96,6 +96,23 @@ class AlignmentSettings(Settings):
     """Softening of the heads' outputs for `kl`."""
 
 
+class TermWeights(Settings):
+    """What the methods beside (MT-)PKDOT distil, against `alpha` of the task loss.
+
+    Terms are in the proportion to the task loss in which they were published, so that a weight equal to `alpha` is the
+    published one.
+    """
+
+    kd: Annotated[float, Field(ge=0)] = 0.8
+    """Outputs of the joint teacher, softened, in `kd`."""
+    fitnet: Annotated[float, Field(ge=0)] = 0.8
+    """Half the squared distance of unit embeddings in `fitnet`."""
+    sp: Annotated[float, Field(ge=0)] = 0.8
+    """3000 times the distance of row-normalised inner products in `sp`."""
+    rkd: Annotated[float, Field(ge=0)] = 0.8
+    """25 times the loss of distances and 50 times that of angles in `rkd`."""
+
+
 class DistillationSettings(Settings):
     """What the student minimises (METHOD: step 4)."""
 
@@ -107,12 +124,21 @@ class DistillationSettings(Settings):
     """Weight of the structural transport loss."""
     gamma: Annotated[float, Field(ge=0)] = 0.2
     """Weight of the centroid loss."""
+    delta: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of logit distillation from the joint teacher beside the structure, in `pkdot` and `mt-pkdot`."""
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    """Softening of logits wherever they are distilled."""
+    weights: TermWeights = TermWeights()
+    """What the methods beside (MT-)PKDOT distil; a weight equal to alpha is in the published proportion."""
     anchors: Annotated[int, Field(ge=1)] = 30
     """Columns k compared in every row of the similarity matrices; at most the batch size."""
     blur: Annotated[float, Field(gt=0)] = 0.1
     """Square root of the entropic regularisation."""
     selection: Literal["batch", "sample", "confidence", "joint"] = "batch"
     """Which teacher speaks: the best of a batch, of a sample, all by softmax, or always the joint one (PKDOT)."""
+    matching: Literal["transport", "identity"] = "transport"
+    """How rows of similarities are matched: by optimal transport, or each sample's with its own (mean squared
+    distance)."""
 
 
 class ProtocolSettings(Settings):
@@ -125,7 +151,10 @@ class ProtocolSettings(Settings):
     seeds: tuple[int, ...] = (0,)
     """Every fold is trained once with each seed."""
     validation_share: Annotated[float, Field(gt=0, lt=0.9)] = 0.2
-    """Share of a fold's training subjects set aside for early stopping."""
+    """Share of a fold's labelled training subjects set aside for early stopping."""
+    labelled: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of a fold's training subjects whose labels are used, early stopping included; of the others everything that
+    was recorded is still aligned, hallucinated and distilled on. Below 1 it measures what labels are worth."""
 
 
 class TrainingSettings(Settings):

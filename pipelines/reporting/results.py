@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import nan
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,18 +20,15 @@ from pipelines import __version__
 from pipelines.errors import MtpkdError
 from pipelines.metrics import (
     Estimate,
-    GroupStatistics,
     Metric,
-    bootstrap_weights,
     confusion_matrix,
     group_values,
     metrics_for,
-    paired_difference,
-    summarise,
 )
 from pipelines.recipe import EvaluationSettings, Recipe, Task
 from pipelines.recipe.loading import plain
-from pipelines.reporting.measured import Measured, MeasuredClasses, join, measure
+from pipelines.reporting.measured import Measured, MeasuredClasses
+from pipelines.reporting.paired import ByCell, Files, PairedStatistics, Sampler, load_methods
 from pipelines.reporting.table import BASELINE, ResultRow
 from pipelines.reporting.writers import (
     FoldResult,
@@ -45,10 +41,6 @@ from pipelines.workspace import Workspace
 
 TEACHER = "teacher:"
 """Prefix that tells a teacher's results from those of a method."""
-_BOOTSTRAP_SEED = 20240819
-Files = Mapping[tuple[int, int], Path]
-"""(fold, seed) -> file of predictions of that fold's test clips."""
-_ByCell = Mapping[tuple[int, int], Measured]
 
 
 @dataclass(frozen=True)
@@ -78,19 +70,9 @@ def compute_results(predictions: Mapping[str, Files], task: Task, settings: Eval
     Raises:
         MtpkdError: a file does not hold the task's predictions, or no method predicted anything.
     """
-    cells = {
-        method: {cell: measure(path, task) for cell, path in sorted(files.items())}
-        for method, files in predictions.items()
-    }
-    seeds = {method: _by_seed(parts) for method, parts in cells.items()}
-    everyone = sorted({group for parts in seeds.values() for part in parts for group in part.clips_by_group})
-    if not everyone:
-        paths = [path for files in predictions.values() for path in files.values()]
-        raise MtpkdError(
-            f"{paths[0].parent if paths else 'predictions'}: no method could predict any labelled test clip"
-        )
-    weights = bootstrap_weights(len(everyone), settings.resamples, _BOOTSTRAP_SEED)
-    rows, notes = _rows(seeds, task, _Sampler(everyone, weights, settings.confidence))
+    known = load_methods(predictions, task, settings)
+    cells, seeds = known.cells, known.seeds
+    rows, notes = _rows(seeds, task, known.sampler)
     return Results(
         rows=rows,
         folds=_fold_results(cells, task),
@@ -133,56 +115,15 @@ def read_rows(workspace: Workspace, metric: str) -> list[ResultRow]:
     return [ResultRow(**row) for row in rows]
 
 
-@dataclass(frozen=True)
-class _Sampler:
-    """One matrix of resampled groups for all methods and metrics, so that differences are paired."""
-
-    groups: list[str]
-    weights: np.ndarray
-    confidence: float
-
-    def options(self, statistics: GroupStatistics) -> dict[str, Any]:
-        there = set(statistics.groups)
-        return {"weights": self.weights[:, [g in there for g in self.groups]], "confidence": self.confidence}
-
-
-@dataclass(frozen=True)
-class _Comparison:
-    """One metric of one method: its statistics, one a seed, and both sides' on the clips shared with the baseline."""
-
-    metric: Metric[Any]
-    own: Sequence[GroupStatistics]
-    shared: tuple[Sequence[GroupStatistics], Sequence[GroupStatistics]] | None
-
-    @classmethod
-    def of(cls, metric: Metric[Any], parts: Sequence[Measured], baseline: Sequence[Measured] | None) -> "_Comparison":
-        own = [part.statistics(metric) for part in parts] if parts[0].group_of else []
-        common = parts[0].group_of.keys() & baseline[0].group_of.keys() if baseline is not None else set()
-        if baseline is None or not common:
-            return cls(metric, own, None)
-        mine, theirs = ([part.statistics(metric, common) for part in side] for side in (parts, baseline))
-        return cls(metric, own, (mine, theirs))
-
-    def estimates(self, sampler: _Sampler, dimension: int | None) -> tuple[Estimate | None, Estimate | None]:
-        """The value and the paired difference, of one dimension or of their mean; None where there is none."""
-        value = difference = None
-        if self.own:
-            value = summarise(self.metric, self.own, dimension=dimension, **sampler.options(self.own[0]))
-        if self.shared is not None:
-            options = sampler.options(self.shared[0][0])
-            difference = paired_difference(self.metric, *self.shared, dimension=dimension, **options)
-        return value, difference
-
-
 def _rows(
-    seeds: Mapping[str, Sequence[Measured]], task: Task, sampler: _Sampler
+    seeds: Mapping[str, Sequence[Measured]], task: Task, sampler: Sampler
 ) -> tuple[dict[str, list[ResultRow]], list[str]]:
     """The rows of every metric, and the notes on them."""
     rows: dict[str, list[ResultRow]] = {}
     notes: dict[str, None] = {}
     for metric in metrics_for(task):
         for method, parts in seeds.items():
-            comparison = _Comparison.of(metric, parts, seeds.get(BASELINE) if method != BASELINE else None)
+            comparison = PairedStatistics.of(metric, parts, seeds.get(BASELINE) if method != BASELINE else None)
             for name, dimension in _columns(metric, task).items():
                 estimates = comparison.estimates(sampler, dimension)
                 notes |= {f"{method}, {name}: {item.note}": None for item in estimates if item and item.note}
@@ -212,12 +153,7 @@ def _row(method: str, part: Measured, value: Estimate | None, difference: Estima
     )
 
 
-def _by_seed(cells: _ByCell) -> list[Measured]:
-    seeds = sorted({seed for _, seed in cells})
-    return [join([part for (_, s), part in cells.items() if s == seed]) for seed in seeds]
-
-
-def _fold_results(cells: Mapping[str, _ByCell], task: Task) -> list[FoldResult]:
+def _fold_results(cells: Mapping[str, ByCell], task: Task) -> list[FoldResult]:
     results = []
     for method, parts in cells.items():
         for (fold, seed), part in parts.items():

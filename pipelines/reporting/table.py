@@ -115,7 +115,7 @@ def _add_rows(
             table.add_section()
             table.add_row(Text(f"{role}s", style="dim"))
         for row in members:
-            values = [Text(_number(part.get((role, row.method), UNDEFINED), metric)) for part in known]
+            values = [Text(format_number(part.get((role, row.method), UNDEFINED), metric)) for part in known]
             cells: list[Text | _Whisker] = [Text(row.method), *values, *_cells(row, metric)]
             if drawn and not row.is_baseline:
                 cells.append(_Whisker(row, reach, _style(row, metric)))
@@ -129,7 +129,7 @@ def verdict(row: ResultRow, metric: Metric[Any]) -> str:
     difference = _difference(row, metric)
     if isnan(row.difference_low):
         return f"{row.method}: {difference} against {BASELINE_WORDS}; no interval, so no verdict"
-    size = _number(abs(row.difference), metric) + (" points" if metric.percent else "")
+    size = format_number(abs(row.difference), metric) + (" points" if metric.percent else "")
     if _direction(row, metric) > 0:
         return f"{row.method}: gain of {size} over {BASELINE_WORDS} ({difference})"
     if _direction(row, metric) < 0:
@@ -192,7 +192,7 @@ def _heading(metric: Metric[Any], dimensions: Dimensions | None) -> str:
 
 
 def _cells(row: ResultRow, metric: Metric[Any]) -> list[Text]:
-    value, interval = _number(row.value, metric), _interval(row.low, row.high, metric)
+    value, interval = format_number(row.value, metric), format_interval(row.low, row.high, metric)
     if row.is_baseline:
         return [Text(value), Text(interval), Text("baseline", style="dim")]
     return [Text(value), Text(interval), Text(_difference(row, metric), style=_style(row, metric))]
@@ -204,8 +204,8 @@ def _style(row: ResultRow, metric: Metric[Any]) -> str:
 
 def _difference(row: ResultRow, metric: Metric[Any]) -> str:
     """E.g. `+3.1 [-0.4, +6.2]`."""
-    interval = _interval(row.difference_low, row.difference_high, metric, signed=True)
-    return f"{_number(row.difference, metric, signed=True)} {interval}".rstrip()
+    interval = format_interval(row.difference_low, row.difference_high, metric, signed=True)
+    return f"{format_number(row.difference, metric, signed=True)} {interval}".rstrip()
 
 
 def _direction(row: ResultRow, metric: Metric[Any]) -> int:
@@ -214,7 +214,7 @@ def _direction(row: ResultRow, metric: Metric[Any]) -> int:
     return (above - below) if metric.higher_is_better else (below - above)
 
 
-def _number(value: float, metric: Metric[Any], *, signed: bool = False) -> str:
+def format_number(value: float, metric: Metric[Any], *, signed: bool = False) -> str:
     """Percent with one decimal; others with three and, as is usual for correlations, no zero before the dot."""
     if isnan(value):
         return "-"
@@ -222,10 +222,10 @@ def _number(value: float, metric: Metric[Any], *, signed: bool = False) -> str:
     return text if signed else text.removeprefix("+")
 
 
-def _interval(low: float, high: float, metric: Metric[Any], *, signed: bool = False) -> str:
+def format_interval(low: float, high: float, metric: Metric[Any], *, signed: bool = False) -> str:
     if isnan(low):
         return ""
-    return f"[{_number(low, metric, signed=signed)}, {_number(high, metric, signed=signed)}]"
+    return f"[{format_number(low, metric, signed=signed)}, {format_number(high, metric, signed=signed)}]"
 
 
 def _reach(rows: Sequence[ResultRow]) -> float:

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,13 +52,19 @@ class Cell:
         return [row for row in self.clips if row.group in wanted]
 
     def of(self, groups: Iterable[str]) -> list[Sample]:
-        """The samples (clips, or windows of them) of some groups, in the order of the table."""
-        return make_samples(self.clips_of(groups), self.workspace, self.recipe.windows)
+        """The samples (clips, or windows of them) of some groups, in the order of the table.
+
+        Labels that the protocol hides are gone here already: nothing that trains can look at them.
+        """
+        samples = make_samples(self.clips_of(groups), self.workspace, self.recipe.windows)
+        hidden = set(self.split.unlabelled)
+        return [replace(sample, label=None) if sample.group in hidden else sample for sample in samples]
 
     def digest(self, groups: Iterable[str]) -> str:
         """Changes with clips, labels and coverage of some groups: other clips do not make an artifact stale."""
         rows = self.clips_of(groups)
         lines = [f"{row.clip}\t{row.group}\t{row.label}\t{sorted(row.coverage.items())}" for row in rows]
+        lines += [f"hidden\t{group}" for group in sorted({row.group for row in rows} & set(self.split.unlabelled))]
         if self.task.kind == "continuous":
             shards = sorted({self.workspace.shard("annotations", row.group) for row in rows})
             lines += [f"{shard.name}\t{(identify(shard) or {}).get('sha256')}" for shard in shards]

@@ -161,7 +161,7 @@ def _train_epoch(
     if not math.isfinite(means["loss"]):
         raise TrainingDiverged(
             f"{problem.name}: the training loss is {means['loss']} in epoch {epoch}; lower its learning_rate "
-            f"({settings.learning_rate}) or look at the data with `mtpkd extract-biosignals`"
+            f"({settings.learning_rate}) or look at the data with `mtpkd validate`"
         )
     return means
 

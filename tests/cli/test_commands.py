@@ -59,6 +59,7 @@ def test_a_change_on_the_command_line_reaches_the_recipe(mtpkd, recipe_file, tmp
         (["run", "nowhere.yaml"], 2, "nowhere.yaml: no such recipe"),
         (["run", "demo", "--set", "faces.sise=1"], 2, "did you mean size?"),
         (["run", "demo", "--metric", "ccc"], 2, "metric 'ccc' does not fit this task"),
+        (["run", "demo", "--labelled", "0"], 2, "protocol.labelled = 0"),
         (["run", "demo", "--metric", "speed"], 2, "unknown metric 'speed'"),
         (["preprocess", "biovid"], 2, "data/biovid"),
         (["preprocess", "biovid", "absent"], 2, "absent"),
@@ -125,3 +126,28 @@ def test_too_many_failures_end_with_status_three(mtpkd, tiny_recipe, tmp_path):
     assert "3 of 24 clips failed (12.5 %), more than --max-failures 0.05 allows" in err
     assert "with failures: 3" in out
     assert mtpkd("run", "broken.yaml", "--workers", 1, "--max-failures", "0.2")[0] == 0
+
+
+def test_compare_runs_what_is_stale_and_says_what_the_numbers_allow(mtpkd, tiny_recipe, tmp_path):
+    (tmp_path / "runs" / "synthetic").mkdir(parents=True)
+    (tmp_path / "runs" / "synthetic" / "recipe.yaml").write_text(render_recipe(tiny_recipe))
+    arguments = ["compare", "--methods", "none-matched,mt-pkdot", "--seeds", 2, "--metric", "auc", "--workers", 2]
+    status, out, _ = mtpkd(*arguments)
+    assert status == 0
+    table = out[out.index("auc, BL1 / PA4") :]
+    for words in (
+        "visual only",
+        "none-matched",
+        "2 folds by subject, 2 seeds",
+        "mt-pkdot: ",
+        "two trainings of visual",
+    ):
+        assert words in table
+    assert "mt-pkdot listened to, first -> last epoch" in table
+    assert (tmp_path / "runs" / "synthetic" / "comparison.json").exists()
+    assert all(len(line) <= 80 for line in table.splitlines() if "runs/" not in line)
+    again = mtpkd(*arguments)[1]
+    assert again.count("up to date, nothing to do") == 6
+    status, _, err = mtpkd("compare", "--methods", "nothing")
+    assert status == 2
+    assert "unknown method 'nothing'" in err

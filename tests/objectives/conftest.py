@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from pipelines.objectives import TeacherView
-from pipelines.recipe import Task
+from pipelines.objectives import DistillationBatch, LossTerms, TeacherView, make_objective
+from pipelines.recipe import DistillationSettings, Task
 
 
 @dataclass(frozen=True)
@@ -54,3 +54,25 @@ def make_student() -> Callable[..., Student]:
         )
 
     return make
+
+
+@pytest.fixture
+def compare() -> Callable[..., LossTerms]:
+    """What a method says of a student and a joint teacher with given embeddings or outputs, without labels."""
+
+    def run(method: str, task: Task, student, teacher, *, outputs: bool = False, **settings) -> LossTerms:
+        student, teacher = (torch.as_tensor(each, dtype=torch.float32) for each in (student, teacher))
+        size, rest = len(student), torch.zeros(len(student), task.num_outputs)
+        view = TeacherView(
+            names=("joint",),
+            embeddings=torch.zeros(size, 1, 2) if outputs else teacher.unsqueeze(1),
+            outputs=(teacher if outputs else rest).unsqueeze(1),
+            losses=torch.zeros(size, 1),
+            present=torch.ones(size, 1, dtype=torch.bool),
+        )
+        target = torch.zeros(size, dtype=torch.long) if task.kind == "classes" else rest
+        batch = DistillationBatch(target=target, labelled=torch.zeros(size, dtype=torch.bool), teachers=view)
+        asked = Student(torch.zeros(size, 2), student) if outputs else Student(student, rest)
+        return make_objective(method, task, DistillationSettings(**settings)).loss(asked, batch)
+
+    return run

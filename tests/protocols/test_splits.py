@@ -79,3 +79,34 @@ def test_cross_fitting_with_too_few_subjects_is_refused():
     assert len(split.train) == 3
     with pytest.raises(SettingsError, match=r"cross_fit = 3 needs at least 4 training subjects, fold 0 has 3"):
         make_fits(split, 3)
+
+
+@given(count=st.integers(12, 60), labelled=st.floats(0.2, 1.0), share=st.floats(0.05, 0.6), seed=st.integers(0, 5))
+def test_hidden_labels_are_of_training_groups_and_the_rest_is_split_as_ever(count, labelled, share, seed):
+    groups = [f"s{i:02d}" for i in range(count)]
+    settings = ProtocolSettings(folds=3, seeds=(seed,), validation_share=share, labelled=labelled)
+    for split in make_splits(groups, settings):
+        rest = set(split.train) | set(split.validation)
+        assert set(split.unlabelled) < set(split.train)
+        assert len(rest) - len(split.unlabelled) == round(labelled * len(rest))
+        assert not rest & set(split.test)
+        assert len(rest) + len(split.test) == count
+    whole = make_splits(groups, settings.model_copy(update={"labelled": 1.0}))
+    assert [split.test for split in whole] == [split.test for split in make_splits(groups, settings)]
+    assert all(split.unlabelled == () for split in whole)
+
+
+def test_every_part_of_the_cross_fitting_has_labels_to_train_and_to_judge_on():
+    split = make_splits(GROUPS, ProtocolSettings(folds=4, labelled=0.5, validation_share=0.2))[0]
+    for fit in make_fits(split, 3)[1:]:
+        for part in (fit.train, fit.held_out):
+            assert set(part) - set(split.unlabelled)
+            assert set(part) & set(split.unlabelled)
+    few = make_splits(GROUPS, ProtocolSettings(folds=4, labelled=0.2, validation_share=0.2))[0]
+    with pytest.raises(SettingsError, match=r"needs at least 4 training subjects, fold 0 has 2 with labels"):
+        make_fits(few, 3)
+
+
+def test_too_few_labels_are_refused():
+    with pytest.raises(SettingsError, match=r"protocol.labelled = 0.05 leaves 1 of 15 training subjects of fold 0"):
+        make_splits(GROUPS, ProtocolSettings(folds=4, labelled=0.05))

@@ -2,13 +2,18 @@
 
 import csv
 import json
+import math
+import shutil
 
 import pytest
 
+from pipelines.objectives import METHODS
 from pipelines.recipe.loading import override_recipe
-from pipelines.stages import run_all
+from pipelines.stages import distill, run_all
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.workspace import Workspace
+
+PARTS = {"task", "logits", "hint", "similarity", "distance", "angle", "transport", "centroid"}
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +70,21 @@ def test_statistics_of_a_subject_are_no_part_of_a_model(unusual):
     normaliser = load_checkpoint(workspace.cell(0, 0) / "teachers" / "eda.safetensors").schema["encoders"]["eda"]
     assert normaliser["normaliser"]["scope"] == "per-subject"
     assert normaliser["normaliser"]["moments"] == {}
+
+
+@pytest.mark.parametrize("kind", ["classes", "continuous"])
+def test_every_method_trains_through_the_pipeline(kind, request, tmp_path):
+    names = {"classes": ("finished", "crossed_recipe"), "continuous": ("continuous", "tiny_affwild2")}[kind]
+    done, recipe = (request.getfixturevalue(name) for name in names)
+    shutil.copytree(done.root, tmp_path / "run")
+    workspace = Workspace(tmp_path / "run")
+    recipe = override_recipe(recipe, **{"training.distillation.epochs": 1})
+    distill.run(recipe, workspace, methods=list(METHODS), workers=1)
+    for name, method in METHODS.items():
+        student = workspace.student(0, 0, name)
+        assert load_checkpoint(student).schema["method"] == name
+        with student.with_suffix(".history.csv").open() as stream:
+            (row,) = csv.DictReader(stream)
+        parts = {key: float(value) for key, value in row.items() if key in PARTS}
+        assert all(math.isfinite(value) for value in parts.values())
+        assert (len(parts) > 1) == method.needs_teachers

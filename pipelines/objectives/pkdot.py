@@ -1,0 +1,32 @@
+"""PKDOT: the joint teacher's arrangement of the batch, by optimal transport between similarity rows.
+
+Aslam et al., arXiv 2401.15489: L = alpha L_task + beta L_OT, compared on every sample that the joint teacher knows.
+There is one teacher, hence no selection, and no centroid loss, which came with MT-PKDOT. With `delta` the joint
+teacher's outputs are distilled too, as in `kd`.
+"""
+
+from pipelines.objectives.base import StudentPrediction, TeacherView
+from pipelines.objectives.distillation import Distillation, Distilled, joint_pairs
+from pipelines.objectives.kd import outputs_beside
+from pipelines.objectives.structure import compare_structure
+
+
+class Pkdot(Distillation):
+    """Structure of the joint teacher. Diagnostics: those of `structure.Structure`."""
+
+    name = "pkdot"
+    description = "similarity structure of the joint teacher, by optimal transport"
+    reference = "Aslam et al., arXiv 2401.15489"
+
+    def distil(self, student: StudentPrediction, view: TeacherView) -> Distilled:
+        """See Distillation."""
+        settings = self.settings
+        ours, theirs = joint_pairs(student, view)
+        structure = compare_structure(ours.embedding, theirs.embedding, settings)
+        return Distilled(
+            terms={
+                settings.matching: (settings.beta, structure.rows),
+                **outputs_beside(student, view, self.task, settings),
+            },
+            diagnostics=structure.diagnostics,
+        )

@@ -1,0 +1,67 @@
+"""How the arrangement of a batch is compared in PKDOT and MT-PKDOT, whoever the teacher is.
+
+Rows are matched by optimal transport, as published, or each with itself. Transport may match a sample's row with
+another sample's, and its plan says how often it did; matching by identity costs what the transport would if its plan
+were the identity, so the weight of the term means the same.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from pipelines.recipe import DistillationSettings
+from pipelines.transport import anchored_rows, centroid_loss, row_divergence, similarity_matrix, transport_plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Structure:
+    """How far two arrangements of a batch are apart.
+
+    Attributes:
+        rows: (), distance of the anchored rows, matched as the settings say.
+        centroid: (), distance of the mean rows.
+        diagnostics: `diagonal_mass`, the share of the transport plan that pairs a sample with itself (chance: 1/B);
+            nothing where rows are matched by identity.
+    """
+
+    rows: torch.Tensor
+    centroid: torch.Tensor
+    diagnostics: dict[str, torch.Tensor]
+
+
+def compare_structure(student: torch.Tensor, teacher: torch.Tensor, settings: DistillationSettings) -> Structure:
+    """Compare the similarity matrices of two embeddings of the same samples.
+
+    Args:
+        student: (B, D).
+        teacher: (B, D'), without gradient.
+        settings: anchors, blur and matching.
+
+    Returns:
+        Distances of both kinds; zeros with a graph when B is 0.
+    """
+    transported = settings.matching == "transport"
+    if len(student) == 0:
+        zero = student.sum()
+        return Structure(rows=zero, centroid=zero, diagnostics={"diagonal_mass": zero.detach()} if transported else {})
+    similarities = similarity_matrix(student), similarity_matrix(teacher)
+    rows = anchored_rows(*similarities, settings.anchors)
+    centroid = centroid_loss(*similarities)
+    if not transported:
+        return Structure(rows=row_distance(*rows), centroid=centroid, diagnostics={})
+    diagonal = transport_plan(*rows, blur=settings.blur, mode="fast").trace()
+    divergence = row_divergence(*rows, blur=settings.blur)
+    return Structure(rows=divergence, centroid=centroid, diagnostics={"diagonal_mass": diagonal})
+
+
+def row_distance(student_rows: torch.Tensor, teacher_rows: torch.Tensor) -> torch.Tensor:
+    """mean_i |u_i - v_i|^2 / 2: the transport's cost, with every row sent to its own sample's.
+
+    Args:
+        student_rows: (B, k).
+        teacher_rows: (B, k).
+
+    Returns:
+        ().
+    """
+    return (student_rows - teacher_rows).square().sum(1).mean() / 2

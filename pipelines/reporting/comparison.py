@@ -1,0 +1,158 @@
+"""Methods against visual only and against the controls that tell what a gain is due to.
+
+Every number is paired: the same folds, seeds and test clips on both sides. Two questions are asked of each method and
+neither knows the other's answer: would other test groups change the sign (the interval), and would other training
+groups (the corrected test over folds, after Holm over the methods compared). `metrics.verdict` puts both into words.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import nan
+from typing import Any
+
+import numpy as np
+
+from pipelines.metrics import (
+    EffectSize,
+    Estimate,
+    FoldTest,
+    Metric,
+    NegativeTransfer,
+    Verdict,
+    corrected_t_test,
+    effect_size,
+    group_values,
+    holm,
+    judge_gain,
+    negative_transfer,
+)
+from pipelines.reporting.measured import Measured
+from pipelines.reporting.paired import Methods, PairedStatistics
+from pipelines.reporting.table import BASELINE
+
+CONTROLS = ("none-matched", "self-kd")
+"""Methods that distil nothing privileged: what a method shares with them is not what privilege is worth."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One method against visual only and the controls.
+
+    Attributes:
+        method: its name.
+        value: on all test clips, with its interval.
+        against: `none` and each control that was run -> paired difference, method minus that one.
+        test: against visual only over folds, p not yet adjusted.
+        p: adjusted for the number of methods compared; NaN for a control, or where there is no test.
+        effect: of the same differences.
+        negative: groups made worse than by visual only.
+        verdict: in words.
+    """
+
+    method: str
+    value: Estimate
+    against: Mapping[str, Estimate]
+    test: FoldTest
+    p: float
+    effect: EffectSize
+    negative: NegativeTransfer
+    verdict: Verdict
+
+
+def compare_methods(known: Methods, metric: Metric[Any], *, n_train: float, n_test: float) -> list[Comparison]:
+    """Compare every method that is not the baseline.
+
+    Args:
+        known: predictions of `none` and at least one other method, on the same cells.
+        metric: by which; of continuous dimensions their mean is compared.
+        n_train: groups that a model is built from, validation included, a mean over folds.
+        n_test: groups that it is tested on.
+
+    Raises:
+        ValueError: there is no baseline.
+    """
+    if BASELINE not in known.seeds:
+        raise ValueError(f"nothing can be compared without {BASELINE!r} among {list(known.seeds)}")
+    others = [method for method in known.seeds if method != BASELINE]
+    tests, effects = {}, {}
+    for method in others:
+        differences = cell_differences(known, metric, method, BASELINE)
+        tests[method] = corrected_t_test(differences, n_train=n_train, n_test=n_test)
+        effects[method] = effect_size(differences)
+    adjusted = holm({method: tests[method].p for method in others if method not in CONTROLS})
+    comparisons = []
+    for method in others:
+        against = {
+            name: difference
+            for name in (BASELINE, *CONTROLS)
+            if name in known.seeds and name != method and (difference := _difference(known, metric, method, name))
+        }
+        p = adjusted.get(method, nan)
+        comparisons.append(
+            Comparison(
+                method=method,
+                value=_value(known, metric, method),
+                against=against,
+                test=tests[method],
+                p=p,
+                effect=effects[method],
+                negative=_negative(known, metric, method),
+                verdict=judge_gain(
+                    against.get(BASELINE, _NOTHING),
+                    vs_matched=against.get(CONTROLS[0]),
+                    vs_self=against.get(CONTROLS[1]),
+                    p=p,
+                    higher_is_better=metric.higher_is_better,
+                ),
+            )
+        )
+    return comparisons
+
+
+_NOTHING = Estimate(nan, nan, nan, groups=0, resamples=0, undefined=0)
+
+
+def cell_differences(known: Methods, metric: Metric[Any], method: str, baseline: str) -> np.ndarray:
+    """(S, F) method minus baseline, each on the test clips of a fold that both predict; NaN where there are none."""
+    folds, seeds = (sorted({cell[axis] for cell in known.cells[method]}) for axis in (0, 1))
+    pairs = known.cells[method], known.cells[baseline]
+    return np.array(
+        [[_cell_difference(metric, *(side[fold, seed] for side in pairs)) for fold in folds] for seed in seeds]
+    )
+
+
+def _cell_difference(metric: Metric[Any], mine: Measured, theirs: Measured) -> float:
+    common = mine.group_of.keys() & theirs.group_of.keys()
+    if not common:
+        return nan
+    values = []
+    for part in (mine, theirs):
+        statistics = part.statistics(metric, common)
+        values.append(float(np.mean(metric.value(statistics, np.ones((1, len(statistics.groups))))[0])))
+    return values[0] - values[1]
+
+
+def seed_noise(known: Methods, metric: Metric[Any]) -> float:
+    """A/A: how much two trainings of visual only differ by their seed alone, mean absolute difference; NaN for one."""
+    statistics = [part.statistics(metric) for part in known.seeds[BASELINE]]
+    values = [float(np.mean(metric.value(item, np.ones((1, len(item.groups))))[0])) for item in statistics]
+    return float(np.mean([abs(a - b) for a, b in combinations(values, 2)])) if len(values) > 1 else nan
+
+
+def _paired(known: Methods, metric: Metric[Any], method: str, baseline: str | None) -> PairedStatistics:
+    return PairedStatistics.of(metric, known.seeds[method], known.seeds[baseline] if baseline else None)
+
+
+def _difference(known: Methods, metric: Metric[Any], method: str, baseline: str) -> Estimate | None:
+    return _paired(known, metric, method, baseline).estimates(known.sampler, None)[1]
+
+
+def _value(known: Methods, metric: Metric[Any], method: str) -> Estimate:
+    return _paired(known, metric, method, None).estimates(known.sampler, None)[0] or _NOTHING
+
+
+def _negative(known: Methods, metric: Metric[Any], method: str) -> NegativeTransfer:
+    shared = _paired(known, metric, method, BASELINE).shared
+    values: Sequence[Mapping[str, float]] = [group_values(metric, side) for side in shared] if shared else [{}, {}]
+    return negative_transfer(*values, higher_is_better=metric.higher_is_better)

@@ -1,0 +1,97 @@
+"""The comparison of methods on the console: a table of paired differences, and below it what they allow to say.
+
+It fits 80 columns and repeats nothing: values and intervals stand in the table, reasons in the sentences.
+"""
+
+from collections.abc import Sequence
+from math import isnan
+from typing import Any
+
+from rich.box import HORIZONTALS
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.metrics import Estimate, Metric
+from pipelines.reporting.comparison import CONTROLS, Comparison
+from pipelines.reporting.table import BASELINE, HEADLINE, format_interval, format_number
+
+_AGAINST = {BASELINE: "visual only", "none-matched": "none-matched", "self-kd": "self-kd"}
+_STYLES = {"gain": "green", "worse": "red"}
+
+
+def comparison_table(
+    comparisons: Sequence[Comparison], baseline: float, *, metric: Metric[Any], title: str, note: str
+) -> Table:
+    """A block a method: its value, and a line for each of those it is compared with.
+
+    Args:
+        comparisons: of `compare_methods`.
+        baseline: value of visual only.
+        metric: what the values are.
+        title: what was compared on what.
+        note: how it was measured.
+    """
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=HORIZONTALS, show_edge=False,
+        caption="\n" + note, caption_justify="left", caption_style="dim", border_style="dim", padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    table.add_column("method", overflow="fold")
+    table.add_column(metric.name + (" %" if metric.percent else ""), justify="right", no_wrap=True)
+    table.add_column("difference", justify="right", no_wrap=True)
+    table.add_column("to", no_wrap=True)
+    table.add_column("p", justify="right", no_wrap=True)
+    table.add_row(BASELINE, format_number(baseline, metric), "", "", "", style="dim")
+    for item in comparisons:
+        style = f"{_STYLES.get(item.verdict.kind, '')} {'bold' if item.method == HEADLINE else ''}".strip()
+        names = [name for name in _AGAINST if name in item.against]
+        for line, name in enumerate(names):
+            first = line == 0
+            table.add_row(
+                item.method if first else "",
+                format_number(item.value.value, metric) if first else "",
+                _difference(item.against[name], metric),
+                _AGAINST[name],
+                "" if isnan(item.p) or not first else f"{item.p:.3f}",
+                style=style,
+            )
+    return table
+
+
+def sentences(comparisons: Sequence[Comparison], *, metric: Metric[Any], noise: float) -> list[str]:
+    """What the numbers allow to say: one sentence a method that is no control, and how much a seed alone changes."""
+    lines = []
+    for item in comparisons:
+        if item.method in CONTROLS:
+            continue
+        lines.append(f"{item.method}: {item.verdict.sentence}")
+        details = [] if isnan(item.effect.value) else [f"effect over folds g = {item.effect.value:.2f}"]
+        if item.negative.losses:
+            worst = format_number(item.negative.worst, metric)
+            details.append(f"worse for {len(item.negative.losses)} of {item.negative.groups} groups, by up to {worst}")
+        lines += [f"  {'; '.join(details)}"] if details else []
+    if not isnan(noise):
+        lines.append(f"two trainings of visual only differ by {format_number(noise, metric)} on average")
+    return lines
+
+
+def print_comparison(
+    console: Console,
+    comparisons: Sequence[Comparison],
+    baseline: float,
+    *,
+    metric: Metric[Any],
+    title: str,
+    note: str,
+    noise: float,
+) -> None:
+    """Print the table and the sentences. Args are those of `comparison_table` and `sentences`."""
+    console.print(comparison_table(comparisons, baseline, metric=metric, title=title, note=note))
+    console.print()
+    for line in sentences(comparisons, metric=metric, noise=noise):
+        console.print(Text(line))
+
+
+def _difference(estimate: Estimate, metric: Metric[Any]) -> str:
+    interval = format_interval(estimate.low, estimate.high, metric, signed=True)
+    return f"{format_number(estimate.value, metric, signed=True)} {interval}".rstrip()
