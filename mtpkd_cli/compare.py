@@ -9,7 +9,10 @@ from mtpkd_cli.options import LabelledOption, MetricOption, WorkersOption, Works
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pipelines.metrics import Metric
+    from pipelines.recipe import Recipe
     from pipelines.stages.compare import Compared
+    from pipelines.workspace import Workspace
 
 
 def compare(
@@ -26,13 +29,9 @@ def compare(
     workers: WorkersOption = None,
 ) -> None:
     """Run what is stale for every method, fold and seed, and compare with visual only and the controls."""
-    from rich.console import Console
-
     from pipelines.corpora import task_of
     from pipelines.metrics import get_metric, metrics_for
     from pipelines.recipe.loading import override_recipe
-    from pipelines.reporting.comparison_table import print_comparison
-    from pipelines.reporting.results import describe_protocol
     from pipelines.stages import compare as stage
 
     speak()
@@ -45,16 +44,26 @@ def compare(
     chosen = get_metric(metric, task) if metric else metrics_for(task)[0]
     names = None if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
     found = stage.run(recipe, place, methods=names, workers=workers)[chosen.name]
+    _show(found, recipe, place, chosen)
+
+
+def _show(found: "Compared", recipe: "Recipe", place: "Workspace", metric: "Metric") -> None:
+    from rich.console import Console
+
+    from pipelines.corpora import task_of
+    from pipelines.reporting.comparison_table import print_comparison
+    from pipelines.reporting.results import describe_protocol
+
+    note = describe_protocol(recipe).partition("\n")[0]
     console = Console(highlight=False)
     console.print()
     print_comparison(
         console,
         found.comparisons,
         found.baseline,
-        metric=chosen,
-        title=f"{chosen.name}, {' / '.join(task.labels)}",
-        note=describe_protocol(recipe).partition("\n")[0]
-        + ("" if seeds > 1 else "\none seed proves nothing: --seeds 3"),
+        metric=metric,
+        title=f"{metric.name}, {' / '.join(task_of(recipe.corpus).labels)}",
+        note=note if len(recipe.protocol.seeds) > 1 else f"{note}\none seed proves nothing: --seeds 3",
         noise=found.noise,
     )
     _print_inside(console, found)

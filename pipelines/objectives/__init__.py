@@ -17,6 +17,7 @@ from pipelines.objectives.none_matched import MatchedControl
 from pipelines.objectives.pkdot import Pkdot
 from pipelines.objectives.rkd import RelationalDistillation
 from pipelines.objectives.selection import select_teacher
+from pipelines.objectives.self_kd import SelfDistillation
 from pipelines.objectives.sp import SimilarityPreserving
 from pipelines.objectives.task_loss import per_sample_loss, task_loss
 from pipelines.recipe import DistillationSettings, Task
@@ -40,6 +41,7 @@ METHODS: dict[str, type[Objective]] = {
     for method in (
         NoDistillation,
         MatchedControl,
+        SelfDistillation,
         LogitDistillation,
         FitNet,
         SimilarityPreserving,

@@ -89,6 +89,9 @@ class Objective(ABC):
     """What takes the place of privileged embeddings in the student that it trains."""
     needs_teachers: ClassVar[bool]
     """Whether batches must carry a view of the teachers."""
+    teacher: ClassVar[Literal["aligned", "prevalent"]] = "aligned"
+    """Whose view that is: of all aligned teachers; or of the one that sees the prevalent modalities alone and that
+    nothing privileged has touched, under the name of the joint one."""
     description: ClassVar[str]
     """One line for a list of methods."""
     reference: ClassVar[str]

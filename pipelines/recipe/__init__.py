@@ -37,7 +37,8 @@ __all__ = [
     "BIOSIGNALS", "JOINT", "AffWild2Corpus", "AlignmentSettings", "AudioSettings", "BioVidCorpus", "BiosignalSettings",
     "ClipWindow", "Corpora", "DistillationSettings", "EncoderSettings", "EvaluationSettings", "FaceSettings",
     "ModelSettings", "OptimisationSettings", "ProtocolSettings", "Recipe", "Settings", "SlidingWindows",
-    "SyntheticAffWild2Corpus", "SyntheticCorpus", "Task", "TeacherSettings", "TermWeights", "TrainingSettings", "Windows",
+    "SyntheticAffWild2Corpus", "SyntheticCorpus", "Task", "TeacherSettings", "TermWeights", "TrainingSettings",
+    "Windows",
 ]  # fmt: skip
 
 

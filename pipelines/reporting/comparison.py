@@ -75,39 +75,40 @@ def compare_methods(known: Methods, metric: Metric[Any], *, n_train: float, n_te
     if BASELINE not in known.seeds:
         raise ValueError(f"nothing can be compared without {BASELINE!r} among {list(known.seeds)}")
     others = [method for method in known.seeds if method != BASELINE]
-    tests, effects = {}, {}
-    for method in others:
-        differences = cell_differences(known, metric, method, BASELINE)
-        tests[method] = corrected_t_test(differences, n_train=n_train, n_test=n_test)
-        effects[method] = effect_size(differences)
+    differences = {method: cell_differences(known, metric, method, BASELINE) for method in others}
+    tests = {m: corrected_t_test(values, n_train=n_train, n_test=n_test) for m, values in differences.items()}
     adjusted = holm({method: tests[method].p for method in others if method not in CONTROLS})
-    comparisons = []
-    for method in others:
-        against = {
-            name: difference
-            for name in (BASELINE, *CONTROLS)
-            if name in known.seeds and name != method and (difference := _difference(known, metric, method, name))
-        }
-        p = adjusted.get(method, nan)
-        comparisons.append(
-            Comparison(
-                method=method,
-                value=_value(known, metric, method),
-                against=against,
-                test=tests[method],
-                p=p,
-                effect=effects[method],
-                negative=_negative(known, metric, method),
-                verdict=judge_gain(
-                    against.get(BASELINE, _NOTHING),
-                    vs_matched=against.get(CONTROLS[0]),
-                    vs_self=against.get(CONTROLS[1]),
-                    p=p,
-                    higher_is_better=metric.higher_is_better,
-                ),
-            )
-        )
-    return comparisons
+    return [
+        _compared(known, metric, method, tests[method], adjusted.get(method, nan), effect_size(differences[method]))
+        for method in others
+    ]
+
+
+def _compared(
+    known: Methods, metric: Metric[Any], method: str, test: FoldTest, p: float, effect: EffectSize
+) -> Comparison:
+    against = {
+        name: difference
+        for name in (BASELINE, *CONTROLS)
+        if name in known.seeds and name != method and (difference := _difference(known, metric, method, name))
+    }
+    verdict = judge_gain(
+        against.get(BASELINE, _NOTHING),
+        vs_matched=against.get(CONTROLS[0]),
+        vs_self=against.get(CONTROLS[1]),
+        p=p,
+        higher_is_better=metric.higher_is_better,
+    )
+    return Comparison(
+        method=method,
+        value=_value(known, metric, method),
+        against=against,
+        test=test,
+        p=p,
+        effect=effect,
+        negative=_negative(known, metric, method),
+        verdict=verdict,
+    )
 
 
 _NOTHING = Estimate(nan, nan, nan, groups=0, resamples=0, undefined=0)

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from pipelines.cache.embeddings import read_embeddings
+from pipelines.cache.embeddings import EmbeddingStore, read_embeddings
+from pipelines.errors import SettingsError
 from pipelines.models.student import StudentNetwork
 from pipelines.objectives import METHODS, make_objective
 from pipelines.objectives.task_loss import per_sample_loss
@@ -24,6 +26,7 @@ from pipelines.stages.align import read_losses
 from pipelines.stages.cells import Cell, FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import problem_tables, provenance_of, train, training_workers
+from pipelines.stages.networks import teacher_column, teacher_embeddings
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.loop import Problem
 from pipelines.training.problems.distillation import DistillationProblem, Teachers
@@ -78,8 +81,12 @@ def artifacts_of(unit: StudentUnit) -> list[Artifact]:
     if objective.needs_teachers:
         settings = plain(cell.recipe.distillation)
         keys["distillation"] = {name: value for name, value in settings.items() if name != "methods"}
-        inputs["aligned embeddings"] = cell.aligned(full)
-        inputs |= {f"out-of-fold losses {fit.name}": cell.out_of_fold(fit) for fit in crossed}
+        if objective.teacher == "prevalent":
+            name = _prevalent_teacher(cell)
+            inputs |= {"prevalent teacher": cell.teacher(full, name)} if cell.is_fused(name) else {}
+        else:
+            inputs["aligned embeddings"] = cell.aligned(full)
+            inputs |= {f"out-of-fold losses {fit.name}": cell.out_of_fold(fit) for fit in crossed}
     return [
         Artifact(
             path=cell.workspace.student(cell.split.fold, cell.split.seed, unit.method),
@@ -130,12 +137,16 @@ def _build_problem(unit: StudentUnit, encoders: dict[str, Checkpoint], fabric: F
         network.load_hallucination(load_checkpoint(cell.hallucination).state)
     shared = problem_tables(cell, cell.full, recipe.prevalent, recipe.prevalent, fabric)
     objective = make_objective(unit.method, cell.task, recipe.distillation)
-    if objective.needs_teachers:
+    teachers = None
+    if objective.needs_teachers and objective.teacher == "prevalent":
+        teachers = _visual_teacher(cell, shared["train"], fabric)
+    elif objective.needs_teachers:
         shared["inherited"] += provenance_of("alignment", load_checkpoint(cell.adapters(cell.full), weights=False))
+        teachers = _teachers(cell, shared["train"], fabric)
     return DistillationProblem(
         network=network,
         objective=objective,
-        teachers=_teachers(cell, shared["train"], fabric) if objective.needs_teachers else None,
+        teachers=teachers,
         task=cell.task,
         **shared,
         name="student",
@@ -148,6 +159,27 @@ def _complete_state(encoders: dict[str, Checkpoint], problem: Problem) -> dict[s
     for name, encoder in encoders.items():
         tensors |= {f"encoders.{name}.{key}": tensor for key, tensor in encoder.state.items()}
     return tensors
+
+
+def _prevalent_teacher(cell: Cell) -> str:
+    """The teacher that sees all prevalent modalities and nothing else."""
+    for name, subset in cell.recipe.teacher_subsets.items():
+        if set(subset) == set(cell.recipe.prevalent):
+            return name
+    raise SettingsError(
+        f"self-kd needs a teacher of {list(cell.recipe.prevalent)} alone: add that to teachers.subsets, or leave the "
+        "method out"
+    )
+
+
+def _visual_teacher(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> Teachers:
+    """What the teacher of the prevalent modalities says, before any alignment, under the name of the joint one."""
+    store = teacher_embeddings(cell, cell.full)
+    column = store.columns[teacher_column(cell, _prevalent_teacher(cell))]
+    alone = EmbeddingStore(clips=store.clips, columns={JOINT: column})
+    table = EmbeddingTable(alone, (JOINT,), train_table.rows, cell.task, device=fabric.device)
+    # One candidate speaks whatever it is worth, so nobody asks for its losses.
+    return Teachers(table, (JOINT,), np.full((len(table), 1), np.nan))
 
 
 def _teachers(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> Teachers:

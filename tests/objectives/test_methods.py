@@ -22,6 +22,7 @@ SIZE, WIDTH, NAMES = 10, 5, ("eda", "joint", "ecg")
 PINNED = {
     "none": (1.413530, 0.396199),
     "none-matched": (1.413530, 0.396199),
+    "self-kd": (1.393804, 0.579939),
     "kd": (1.663141, 2.380619),
     "fitnet": (2.179740, 1.365874),
     "sp": (227.536439, 226.722574),
@@ -157,7 +158,7 @@ def test_samples_that_no_teacher_knows_leave_the_distillation(variant, task):
 
 
 @TASKS
-@pytest.mark.parametrize("method", [name for name in DISTILLED if name != "mt-pkdot"])
+@pytest.mark.parametrize("method", [name for name in DISTILLED if name not in ("mt-pkdot", "self-kd")])
 def test_only_what_the_joint_teacher_says_counts(method, task):
     objective, batch, student = objective_of(method, task), batch_of(task), student_of(task)
     expected = objective.loss(student, batch).total
@@ -270,7 +271,9 @@ def test_a_batch_without_teachers_is_refused(method):
         objective_of(method, CLASSES).loss(student_of(CLASSES), replace(batch_of(CLASSES), teachers=None))
 
 
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in ("mt-pkdot", "mt-pkdot by identity")])
+@pytest.mark.parametrize(
+    "variant", [name for name in VARIANTS if name not in ("mt-pkdot", "self-kd", "mt-pkdot by identity")]
+)
 def test_a_joint_teacher_is_needed(variant):
     batch = batch_of(CLASSES)
     view = replace(view_of(batch), names=("eda", "emg", "ecg"))
@@ -279,4 +282,10 @@ def test_a_joint_teacher_is_needed(variant):
 
 
 def test_distilled_students_differ_in_their_loss_alone():
-    assert {METHODS[name].stands_in for name in DISTILLED} == {"hallucination"}
+    privileged = [name for name in DISTILLED if METHODS[name].teacher == "aligned"]
+    assert {METHODS[name].stands_in for name in privileged} == {"hallucination"}
+
+
+def test_the_control_for_privilege_touches_nothing_privileged():
+    control = METHODS["self-kd"]
+    assert (control.teacher, control.stands_in) == ("prevalent", "zeros")

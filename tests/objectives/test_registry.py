@@ -28,6 +28,6 @@ def test_undistilled_students_differ_only_in_their_shape(classes, make_student, 
 
 
 def test_unknown_methods_are_refused_with_those_there_are(classes):
-    known = "none, none-matched, kd, fitnet, sp, rkd, pkdot, mt-pkdot"
+    known = "none, none-matched, self-kd, kd, fitnet, sp, rkd, pkdot, mt-pkdot"
     with pytest.raises(SettingsError, match=f"unknown method 'kdd': expected one of {known}"):
         make_objective("kdd", classes, DistillationSettings())

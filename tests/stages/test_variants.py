@@ -7,11 +7,14 @@ import shutil
 
 import pytest
 
+from pipelines.cache.embeddings import Column, EmbeddingStore, read_embeddings, write_embeddings
+from pipelines.errors import SettingsError
 from pipelines.objectives import METHODS
 from pipelines.recipe.loading import override_recipe
 from pipelines.stages import distill, run_all
+from pipelines.stages.cells import load_cells
 from pipelines.training.checkpoints import load_checkpoint
-from pipelines.workspace import Workspace
+from pipelines.workspace import Workspace, atomic_path
 
 PARTS = {"task", "logits", "hint", "similarity", "distance", "angle", "transport", "centroid"}
 
@@ -88,3 +91,30 @@ def test_every_method_trains_through_the_pipeline(kind, request, tmp_path):
         parts = {key: float(value) for key, value in row.items() if key in PARTS}
         assert all(math.isfinite(value) for value in parts.values())
         assert (len(parts) > 1) == method.needs_teachers
+
+
+def test_self_distillation_depends_on_nothing_privileged(finished, crossed_recipe, tmp_path):
+    """Neither privileged embeddings nor the aligned teachers nor the hallucination net change a weight."""
+    shutil.copytree(finished.root, tmp_path / "run")
+    workspace = Workspace(tmp_path / "run")
+    (cell, *_) = load_cells(crossed_recipe, workspace)
+    distill.run(crossed_recipe, workspace, methods=["self-kd"], workers=1)
+    before = workspace.student(0, 0, "self-kd").read_bytes()
+    store = read_embeddings(cell.embeddings(cell.full))
+    spoiled = {
+        name: column if name == "faces" else Column(-column.embeddings, column.present, column.outputs)
+        for name, column in store.columns.items()
+    }
+    with atomic_path(cell.embeddings(cell.full)) as path:
+        write_embeddings(path, EmbeddingStore(clips=store.clips, columns=spoiled))
+    for path in (cell.aligned(cell.full), cell.hallucination):
+        path.unlink()
+    workspace.student(0, 0, "self-kd").unlink()
+    distill.run(crossed_recipe, workspace, methods=["self-kd"], workers=1)
+    assert workspace.student(0, 0, "self-kd").read_bytes() == before
+
+
+def test_self_distillation_needs_a_teacher_of_the_face_alone(crossed_recipe, finished, tmp_path):
+    recipe = override_recipe(crossed_recipe, **{"teachers.subsets": [["eda"], ["faces", "ecg"]]})
+    with pytest.raises(SettingsError, match=r"self-kd needs a teacher of \['faces'\] alone"):
+        distill.artifacts_of(distill.StudentUnit(load_cells(recipe, finished)[0], "self-kd"))
