@@ -6,7 +6,7 @@ work. Shipped recipes lie in `recipes/`; the effective recipe of a workspace is 
 
 from pydantic import model_validator
 
-from pipelines.recipe.base import Settings, Task
+from pipelines.recipe.base import ModalityKind, Settings, Task
 from pipelines.recipe.corpora import AffWild2Corpus, BioVidCorpus, Corpora, SyntheticAffWild2Corpus, SyntheticCorpus
 from pipelines.recipe.learning import (
     AlignmentSettings,
@@ -19,6 +19,14 @@ from pipelines.recipe.learning import (
     TeacherSettings,
     TermWeights,
     TrainingSettings,
+)
+from pipelines.recipe.manifest import (
+    FeatureTable,
+    ManifestCorpus,
+    ManifestModality,
+    SignalFiles,
+    SoundFiles,
+    VideoFiles,
 )
 from pipelines.recipe.media import (
     BIOSIGNALS,
@@ -34,10 +42,38 @@ JOINT = "joint"
 """Name of the teacher that sees every modality."""
 
 __all__ = [
-    "BIOSIGNALS", "JOINT", "AffWild2Corpus", "AlignmentSettings", "AudioSettings", "BioVidCorpus", "BiosignalSettings",
-    "ClipWindow", "Corpora", "DistillationSettings", "EncoderSettings", "EvaluationSettings", "FaceSettings",
-    "ModelSettings", "OptimisationSettings", "ProtocolSettings", "Recipe", "Settings", "SlidingWindows",
-    "SyntheticAffWild2Corpus", "SyntheticCorpus", "Task", "TeacherSettings", "TermWeights", "TrainingSettings",
+    "BIOSIGNALS",
+    "JOINT",
+    "AffWild2Corpus",
+    "AlignmentSettings",
+    "AudioSettings",
+    "BioVidCorpus",
+    "BiosignalSettings",
+    "ClipWindow",
+    "Corpora",
+    "DistillationSettings",
+    "EncoderSettings",
+    "EvaluationSettings",
+    "FaceSettings",
+    "FeatureTable",
+    "ManifestCorpus",
+    "ManifestModality",
+    "ModalityKind",
+    "ModelSettings",
+    "OptimisationSettings",
+    "ProtocolSettings",
+    "Recipe",
+    "Settings",
+    "SignalFiles",
+    "SlidingWindows",
+    "SoundFiles",
+    "SyntheticAffWild2Corpus",
+    "SyntheticCorpus",
+    "Task",
+    "TeacherSettings",
+    "TermWeights",
+    "TrainingSettings",
+    "VideoFiles",
     "Windows",
 ]  # fmt: skip
 
@@ -81,12 +117,13 @@ class Recipe(Settings):
     @property
     def unused(self) -> tuple[str, ...]:
         """Settings of modalities that the recipe does not have: not shown, because they would change nothing."""
-        users = {"faces": ("faces",), "biosignals": BIOSIGNALS, "audio": ("audio",)}
-        return tuple(name for name, modalities in users.items() if not set(modalities) & set(self.modalities))
+        users: dict[str, ModalityKind] = {"faces": "video", "biosignals": "biosignal", "audio": "sound"}
+        there = {self.corpus.kinds[name] for name in self.modalities}
+        return tuple(name for name, kind in users.items() if kind not in there)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
-        known = self.corpus.modalities
+        known = self.corpus.kinds
         for modality in self.modalities:
             if modality not in known:
                 raise ValueError(f"modality {modality!r} is unknown to {self.corpus.name}: use {', '.join(known)}")
@@ -98,7 +135,7 @@ class Recipe(Settings):
         if set(self.encoders) != set(self.modalities):
             raise ValueError(f"encoders = {sorted(self.encoders)}: exactly one for each of {sorted(self.modalities)}")
         for modality, encoder in self.encoders.items():
-            if not encoder.fits(modality):
+            if not encoder.fits(known[modality]):
                 raise ValueError(f"encoders.{modality}.architecture = {encoder.architecture!r} does not fit {modality}")
         self._check_subsets()
         self._check_continuity()

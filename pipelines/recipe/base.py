@@ -4,6 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+ModalityKind = Literal["video", "sound", "biosignal", "signal", "features"]
+"""What a modality's files are: a video of a face, a sound track, a channel of a `_bio.csv`, any sampled signal, or
+numbers computed elsewhere. It decides how they are cached and which encoders can read them."""
+
 
 class Settings(BaseModel):
     """Immutable, and an unknown key is an error rather than a setting that silently does nothing."""

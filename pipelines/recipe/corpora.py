@@ -1,18 +1,20 @@
 """Where the raw data lie and which part of them is used: one class a corpus."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from pipelines.recipe.base import Settings
+from pipelines.recipe.base import ModalityKind, Settings
+from pipelines.recipe.manifest import ManifestCorpus
 from pipelines.recipe.media import BIOSIGNALS
 
 
 class BioVidCorpus(Settings):
     """The BioVid Heat Pain Database, Part A or B, as it lies on disk."""
 
-    modalities: ClassVar[tuple[str, ...]] = ("faces", *BIOSIGNALS)
+    kinds: ClassVar[Mapping[str, ModalityKind]] = {"faces": "video", **dict.fromkeys(BIOSIGNALS, "biosignal")}
     continuous: ClassVar[bool] = False
 
     name: Literal["biovid"] = "biovid"
@@ -51,7 +53,7 @@ class SyntheticCorpus(BioVidCorpus):
 class AffWild2Corpus(Settings):
     """The valence-arousal track of Aff-Wild2 (ABAW), as it lies on disk."""
 
-    modalities: ClassVar[tuple[str, ...]] = ("faces", "audio")
+    kinds: ClassVar[Mapping[str, ModalityKind]] = {"faces": "video", "audio": "sound"}
     continuous: ClassVar[bool] = True
 
     name: Literal["affwild2"] = "affwild2"
@@ -83,5 +85,6 @@ class SyntheticAffWild2Corpus(AffWild2Corpus):
 
 
 Corpora = Annotated[
-    BioVidCorpus | SyntheticCorpus | AffWild2Corpus | SyntheticAffWild2Corpus, Field(discriminator="name")
+    BioVidCorpus | SyntheticCorpus | AffWild2Corpus | SyntheticAffWild2Corpus | ManifestCorpus,
+    Field(discriminator="name"),
 ]

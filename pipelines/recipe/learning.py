@@ -5,25 +5,31 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.recipe.base import Settings
+from pipelines.recipe.base import ModalityKind, Settings
 
 
 class EncoderSettings(Settings):
     """One modality's encoder."""
 
     architecture: Literal["r3d-18", "small-video", "resnet-18", "small-spectrogram", "wave-cnn", "features-mlp"]
-    """Faces: r3d-18, small-video; biosignals and audio: resnet-18, small-spectrogram (spectrograms); biosignals also:
-    wave-cnn, features-mlp."""
+    """Faces: r3d-18, small-video; signals and audio: resnet-18, small-spectrogram (spectrograms); signals also:
+    wave-cnn; features, those of biosignals too: features-mlp."""
     weights: Path | None = None
     """Published weights with torchvision's keys (safetensors or a torch file of tensors); None starts from noise."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     """Dropout on the embedding before the head, and inside the small encoders."""
 
-    def fits(self, modality: str) -> bool:
-        """Whether the architecture can read a modality."""
-        of_frames = self.architecture in ("r3d-18", "small-video")
-        of_spectrograms = self.architecture in ("resnet-18", "small-spectrogram")
-        return of_frames if modality == "faces" else of_spectrograms if modality == "audio" else not of_frames
+    def fits(self, kind: ModalityKind) -> bool:
+        """Whether the architecture can read a kind of modality."""
+        spectrograms = ("resnet-18", "small-spectrogram")
+        readers: dict[ModalityKind, tuple[str, ...]] = {
+            "video": ("r3d-18", "small-video"),
+            "sound": spectrograms,
+            "biosignal": (*spectrograms, "wave-cnn", "features-mlp"),
+            "signal": (*spectrograms, "wave-cnn"),
+            "features": ("features-mlp",),
+        }
+        return self.architecture in readers[kind]
 
 
 class OptimisationSettings(Settings):

@@ -16,7 +16,7 @@ from pipelines.errors import SettingsError
 from pipelines.recipe import Recipe
 
 _UNIONS = {
-    "corpus": ("name", ("biovid", "synthetic", "affwild2", "synthetic-affwild2")),
+    "corpus": ("name", ("biovid", "synthetic", "affwild2", "synthetic-affwild2", "manifest")),
     "windows": ("kind", ("clip", "sliding")),
 }
 """Sections with a class for each value of a key: that key, and the values."""

@@ -23,7 +23,7 @@ KINDS: dict[str, ShardKind] = {kind.name: kind for kind in (ANNOTATIONS, FACES, 
 
 def kinds_of(recipe: Recipe) -> tuple[str, ...]:
     """The kinds of shards that a recipe's corpus has."""
-    there = {*recipe.corpus.modalities, *(("annotations",) if recipe.corpus.continuous else ())}
+    there = {*recipe.corpus.kinds, *(("annotations",) if recipe.corpus.continuous else ())}
     return tuple(name for name, kind in KINDS.items() if there & set(kind.modalities or (name,)))
 
 
