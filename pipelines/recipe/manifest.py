@@ -75,7 +75,7 @@ class FeatureTable(_Modality):
     kind: Literal["features"] = "features"  # pyright: ignore[reportIncompatibleVariableOverride]
     """What the files are: `video`, `sound`, `signal` or `features`."""
     table: Path | None = None
-    """CSV in `root` with one row a clip and one feature a column; the manifest itself is allowed. Null with `column`."""
+    """CSV in `root`, one row a clip and one feature a column; it may be the manifest itself. Null with `column`."""
     key: str | None = None
     """Column of the table with the clip's id; null is the manifest's own name for it, or else the first column."""
     features: tuple[str, ...] | None = None
