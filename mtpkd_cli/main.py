@@ -12,6 +12,7 @@ from mtpkd_cli import (
     evaluate,
     extract_audio,
     extract_biosignals,
+    init,
     methods,
     preprocess,
     run,
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("validate")(validate.validate)
 app.command("preprocess")(preprocess.preprocess)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtpkd_cli.preprocess import CorpusName
+from mtpkd_cli.preprocess import ROOT_HELP, CorpusName, manifest_recipe
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pipelines.corpora.clip import Failure
     from pipelines.corpora.validation_report import FileCount, ValidationReport
-    from pipelines.recipe import AffWild2Corpus, BioVidCorpus
+    from pipelines.recipe import AffWild2Corpus, BioVidCorpus, ManifestCorpus
 
 _VALUES = 3
 """Most different values of a property that are shown."""
@@ -34,7 +34,7 @@ class Part(StrEnum):
 
 def validate(
     corpus: Annotated[CorpusName, typer.Argument(help="Which corpus to read.")],
-    root: Annotated[Path | None, typer.Argument(help="Where it lies.", show_default="data/CORPUS")] = None,
+    root: Annotated[Path | None, typer.Argument(help=ROOT_HELP, show_default="data/CORPUS")] = None,
     part: Annotated[Part | None, typer.Option("--part", help="Part of BioVid.", show_default="A")] = None,
 ) -> None:
     """Raw corpus -> counts of what is there, missing and unreadable; exits with 1 where anything is wrong."""
@@ -43,7 +43,7 @@ def validate(
 
     from pipelines.corpora.validation import validate_corpus
 
-    settings, title = _settings(corpus, root or Path("data") / corpus.value, part)
+    settings, title = _settings(corpus, root, part)
     with tqdm(desc="validate", unit="clip", disable=None, delay=1, leave=False) as bar:
         report = validate_corpus(settings, progress=bar)
     console = Console(highlight=False, markup=False)
@@ -55,14 +55,27 @@ def validate(
     console.print("\nno problems found")
 
 
-def _settings(corpus: CorpusName, root: Path, part: Part | None) -> tuple["BioVidCorpus | AffWild2Corpus", str]:
+def _settings(
+    corpus: CorpusName, root: Path | None, part: Part | None
+) -> tuple["BioVidCorpus | AffWild2Corpus | ManifestCorpus", str]:
     """What to read, and its name in the report."""
     from pipelines.errors import SettingsError
-    from pipelines.recipe import AffWild2Corpus, BioVidCorpus, SyntheticAffWild2Corpus, SyntheticCorpus
+    from pipelines.recipe import (
+        AffWild2Corpus,
+        BioVidCorpus,
+        ManifestCorpus,
+        SyntheticAffWild2Corpus,
+        SyntheticCorpus,
+    )
 
+    if corpus not in (CorpusName.biovid, CorpusName.synthetic) and part is not None:
+        raise SettingsError(f"--part {part.value}: {corpus.value} has no parts, leave the option out")
+    if corpus is CorpusName.manifest:
+        settings = manifest_recipe(root).corpus
+        assert isinstance(settings, ManifestCorpus)
+        return settings, corpus.value
+    root = root or Path("data") / corpus.value
     if corpus in (CorpusName.affwild2, CorpusName.synthetic_affwild2):
-        if part is not None:
-            raise SettingsError(f"--part {part.value}: {corpus.value} has no parts, leave the option out")
         of_videos = AffWild2Corpus if corpus is CorpusName.affwild2 else SyntheticAffWild2Corpus
         return of_videos(root=root), corpus.value
     part = part or Part.A

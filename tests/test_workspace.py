@@ -119,6 +119,32 @@ def test_is_unchanged_of_nothing(tmp_path):
     assert is_unchanged(tmp_path / "absent", None)
 
 
+def test_a_share_of_the_labels_has_a_workspace_inside_with_the_same_cache(tmp_path):
+    whole = Workspace(tmp_path / "w")
+    write_text(whole.recipe, "...")
+    assert whole.whole == whole.labelled(1.0) == whole
+    inner = whole.labelled(0.3)
+    assert inner.root == tmp_path / "w" / "labelled-0.3"
+    assert Workspace(inner.root) == inner, "any command finds it by its path alone"
+    for same in (lambda w: w.clips, lambda w: w.failures, lambda w: w.shard("faces", "s1")):
+        assert same(inner) == same(whole)
+    assert inner.labelled(0.1) == whole.labelled(0.1), "shares lie beside each other"
+    assert inner.labelled(1.0) == whole
+    for own in (
+        lambda w: w.recipe,
+        lambda w: w.cell(0, 0),
+        lambda w: w.predictions(0, 0, "kd"),
+        lambda w: w.comparison,
+    ):
+        assert own(inner).is_relative_to(inner.root)
+
+
+def test_a_folder_that_only_looks_like_a_share_has_its_own_cache(tmp_path):
+    assert Workspace(tmp_path / "labelled-0.3").cache == tmp_path / "labelled-0.3" / "cache"
+    write_text(Workspace(tmp_path).recipe, "...")
+    assert Workspace(tmp_path / "biovid").cache == tmp_path / "biovid" / "cache"
+
+
 def test_require_names_the_command(tmp_path):
     with pytest.raises(MissingArtifact, match=r"mtpkd align --workspace"):
         Workspace(tmp_path).require(tmp_path / "x", "mtpkd align")

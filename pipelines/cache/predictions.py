@@ -1,10 +1,10 @@
 """Predictions on disk, so that anyone can compute results again.
 
-Decisions. Classes: one row a clip (clip, group, target and one score column a class), read and written whole.
-Continuous dimensions: one row a frame (clip, group, frame, a target and a score column a dimension), every frame of a
-trial in order, those without an annotation with an empty target. They are written and read one trial at a time, because
-all frames of a corpus need not fit into memory. A number is the shortest text that reads back as the same number in the
-type that it had: a float32 of .1 is written `0.1`.
+Decisions. Whole clips: one row a clip, read and written whole. The columns are clip, group, target and a score a class;
+of continuous dimensions a target and a score a dimension. Trials whose labels change: one row a frame (clip, group,
+frame, a target and a score column a dimension), every frame of a trial in order, those without an annotation with an
+empty target. They are written and read one trial at a time, because all frames of a corpus need not fit into memory. A
+number is the shortest text that reads back as the same number in its own type: a float32 of .1 is written `0.1`.
 """
 
 import csv
@@ -62,31 +62,38 @@ class FramePredictions:
 
 
 def write_predictions(path: Path, predictions: Predictions, task: Task) -> None:
-    """Write the predictions of classes; scores with every digit of a float64."""
-    header = ["clip", "group", "target", *(f"score_{label}" for label in task.labels)]
-    rows = zip(predictions.clips, predictions.groups, predictions.target, predictions.scores, strict=True)
-    write_csv(
-        path, header, ([clip, group, target, *map(repr, scores.tolist())] for clip, group, target, scores in rows)
-    )
+    """Write the predictions of whole clips, with every digit."""
+    header = ["clip", "group", *_target_columns(task), *_score_columns(task)]
+    targets = (predictions.target[:, None] if predictions.of_classes else predictions.target).tolist()
+    rows = zip(predictions.clips, predictions.groups, targets, predictions.scores.tolist(), strict=True)
+    write_csv(path, header, ([clip, group, *map(repr, target + scores)] for clip, group, target, scores in rows))
 
 
 def read_predictions(path: Path, task: Task) -> Predictions:
-    """Read predictions of classes. Raises MtpkdError for a file that does not hold this task's scores."""
-    columns = [f"score_{label}" for label in task.labels]
+    """Read predictions of whole clips. Raises MtpkdError for a file that does not hold this task's scores."""
+    targets, columns = _target_columns(task), _score_columns(task)
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
-        if not {"clip", "group", "target", *columns} <= set(reader.fieldnames or ()):
-            raise MtpkdError(f"{path}: columns clip, group, target, {', '.join(columns)} expected: delete it")
+        if not {"clip", "group", *targets, *columns} <= set(reader.fieldnames or ()):
+            raise MtpkdError(f"{path}: columns clip, group, {', '.join(targets + columns)} expected: delete it")
         rows = list(reader)
+    number = int if task.kind == "classes" else float
     try:
+        target = np.array([[number(row[name]) for name in targets] for row in rows], number)
         return Predictions(
-            groups=np.array([row["group"] for row in rows]),
-            clips=np.array([row["clip"] for row in rows]),
-            target=np.array([int(row["target"]) for row in rows], dtype=np.int64),
+            groups=np.array([row["group"] for row in rows], str),
+            clips=np.array([row["clip"] for row in rows], str),
+            target=target.reshape(-1) if task.kind == "classes" else target.reshape(-1, task.num_outputs),
             scores=np.array([[float(row[name]) for name in columns] for row in rows]).reshape(-1, len(columns)),
         )
     except (TypeError, ValueError) as error:
         raise MtpkdError(f"{path}: {error}: {_AGAIN}") from None
+
+
+def holds_frames(path: Path) -> bool:
+    """Whether a file of predictions has one row a frame, rather than one a clip."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return "frame" in next(csv.reader(stream), [])[2:3]
 
 
 def write_frame_predictions(path: Path, trials: Iterable[FramePredictions], task: Task) -> None:
@@ -138,12 +145,17 @@ def read_frame_predictions(path: Path, task: Task) -> Iterator[FramePredictions]
 
 
 def iterate_predictions(path: Path, task: Task) -> Iterator[Predictions]:
-    """What metrics are computed of: all classes at once, or one continuous trial after the other.
+    """What metrics are computed of: all classes at once, or one clip or trial with continuous values after the other.
 
     Of a trial only the annotated frames are there; a trial without any is left out. Errors are those of reading.
     """
     if task.kind == "classes":
         yield read_predictions(path, task)
+        return
+    if not holds_frames(path):
+        whole = read_predictions(path, task)
+        for row in map(slice, range(len(whole.clips)), range(1, len(whole.clips) + 1)):
+            yield Predictions(whole.groups[row], whole.clips[row], whole.target[row], whole.scores[row])
         return
     for trial in read_frame_predictions(path, task):
         known = trial.annotated
@@ -158,7 +170,15 @@ def iterate_predictions(path: Path, task: Task) -> Iterator[Predictions]:
 
 
 def _frame_columns(task: Task) -> list[str]:
-    return ["clip", "group", "frame", *(f"{what}_{label}" for what in ("target", "score") for label in task.labels)]
+    return ["clip", "group", "frame", *_target_columns(task), *_score_columns(task)]
+
+
+def _target_columns(task: Task) -> list[str]:
+    return ["target"] if task.kind == "classes" else [f"target_{label}" for label in task.labels]
+
+
+def _score_columns(task: Task) -> list[str]:
+    return [f"score_{label}" for label in task.labels]
 
 
 def _texts(values: np.ndarray) -> list[str]:

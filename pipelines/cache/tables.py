@@ -9,6 +9,7 @@ from pipelines.errors import MtpkdError
 from pipelines.workspace import write_csv
 
 COVERAGE = "coverage_"
+LABEL = "label_"
 _FIXED = ("clip", "group", "label", "class")
 
 
@@ -19,7 +20,7 @@ class ClipRow:
     Attributes:
         clip: name of the clip.
         group: what may not be split, e.g. the subject.
-        label: class index, or None where the clip has no label.
+        label: class index, or (K,) continuous values; None where the clip has no label of its own.
         label_name: class name, or empty.
         attributes: e.g. {"sex": "w", "age": "21"}.
         coverage: modality -> share of its frames or samples that can be used, 0 where the modality is missing.
@@ -27,19 +28,25 @@ class ClipRow:
 
     clip: str
     group: str
-    label: int | None
+    label: int | tuple[float, ...] | None
     label_name: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     coverage: Mapping[str, float] = field(default_factory=dict)
 
 
-def write_clips(path: Path, rows: Sequence[ClipRow]) -> None:
-    """Write clips.csv, with one column an attribute and one coverage column a modality."""
+def write_clips(path: Path, rows: Sequence[ClipRow], *, dimensions: Sequence[str] = ()) -> None:
+    """Write clips.csv, with one column an attribute and one coverage column a modality.
+
+    Args:
+        path: the table.
+        rows: its lines.
+        dimensions: names of the K values of a continuous label, for a column `label_<dimension>` each.
+    """
     attributes = sorted({key for row in rows for key in row.attributes})
     modalities = list(dict.fromkeys(key for row in rows for key in row.coverage))
-    header = [*_FIXED, *attributes, *(COVERAGE + modality for modality in modalities)]
+    header = [*_FIXED, *(LABEL + name for name in dimensions), *attributes, *(COVERAGE + name for name in modalities)]
     lines = [
-        [row.clip, row.group, "" if row.label is None else row.label, row.label_name]
+        [row.clip, row.group, *_label_cells(row, len(dimensions))]
         + [row.attributes.get(key, "") for key in attributes]
         + [f"{row.coverage.get(modality, 0.0):.4f}" for modality in modalities]
         for row in rows
@@ -54,22 +61,35 @@ def read_clips(path: Path) -> list[ClipRow]:
         columns = reader.fieldnames or []
         if not set(_FIXED) <= set(columns):
             raise MtpkdError(f"{path}: columns {', '.join(_FIXED)} expected, found {', '.join(columns) or 'none'}")
-        attributes = [name for name in columns if name not in _FIXED and not name.startswith(COVERAGE)]
-        coverage = [name for name in columns if name.startswith(COVERAGE)]
+        dimensions, coverage = ([name for name in columns if name.startswith(start)] for start in (LABEL, COVERAGE))
+        attributes = [name for name in columns if name not in {*_FIXED, *dimensions, *coverage}]
         rows = []
         for row in reader:
             try:
-                rows.append(_parse(row, attributes, coverage))
+                rows.append(_parse(row, dimensions, attributes, coverage))
             except (ValueError, TypeError) as error:
                 raise MtpkdError(f"{path}, line {reader.line_num}: {error}: run `mtpkd preprocess` again") from None
     return rows
 
 
-def _parse(row: Mapping[str, str], attributes: Sequence[str], coverage: Sequence[str]) -> ClipRow:
+def _label_cells(row: ClipRow, dimensions: int) -> list[object]:
+    """Class index, class name, and the text that reads back as the same number of each dimension."""
+    if isinstance(row.label, tuple):
+        return ["", row.label_name, *map(repr, row.label)]
+    return ["" if row.label is None else row.label, row.label_name, *[""] * dimensions]
+
+
+def _parse(
+    row: Mapping[str, str], dimensions: Sequence[str], attributes: Sequence[str], coverage: Sequence[str]
+) -> ClipRow:
+    label = int(row["label"]) if row["label"] else None
+    values = tuple(float(row[name]) for name in dimensions if row[name])
+    if len(values) not in (0, len(dimensions)):
+        raise ValueError(f"{len(values)} of {len(dimensions)} label values")
     return ClipRow(
         clip=row["clip"],
         group=row["group"],
-        label=int(row["label"]) if row["label"] else None,
+        label=values or label,
         label_name=row["class"],
         attributes={name: row[name] for name in attributes},
         coverage={name.removeprefix(COVERAGE): float(row[name]) for name in coverage},

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from pipelines.corpora import affwild2, biovid
+from pipelines.corpora import affwild2, biovid, manifest
 from pipelines.corpora.affwild2_layout import VALIDATION
 from pipelines.corpora.biovid_subjects import HOLD_OUT_VALIDATION
 from pipelines.corpora.clip import Clip, Corpus, Failure
-from pipelines.recipe import AffWild2Corpus, BioVidCorpus, Task
+from pipelines.recipe import AffWild2Corpus, BioVidCorpus, ManifestCorpus, Task
 
-__all__ = ["Clip", "Corpus", "Failure", "index_corpus", "published_hold_out", "task_of"]
+__all__ = ["AnyCorpus", "Clip", "Corpus", "Failure", "index_corpus", "published_hold_out", "task_of"]
 
 
 class InGroup(Protocol):
@@ -26,21 +26,29 @@ class InGroup(Protocol):
         ...
 
 
-def index_corpus(settings: BioVidCorpus | AffWild2Corpus) -> Corpus:
+AnyCorpus = BioVidCorpus | AffWild2Corpus | ManifestCorpus
+"""Settings of a corpus; the synthetic ones are BioVid's and Aff-Wild2's."""
+
+
+def index_corpus(settings: AnyCorpus) -> Corpus:
     """List a corpus' clips, their files, and what is not there; see the adapter for what it raises."""
+    if isinstance(settings, ManifestCorpus):
+        return manifest.index_manifest(settings)
     if isinstance(settings, AffWild2Corpus):
         return affwild2.index_affwild2(settings)
     return biovid.index_biovid(settings)
 
 
-def task_of(settings: BioVidCorpus | AffWild2Corpus) -> Task:
-    """What is predicted."""
+def task_of(settings: AnyCorpus) -> Task:
+    """What is predicted; no file is read for it."""
+    if isinstance(settings, ManifestCorpus):
+        return manifest.task_of(settings)
     if isinstance(settings, AffWild2Corpus):
         return affwild2.task_of(settings)
     return biovid.task_of(settings)
 
 
-def published_hold_out(settings: BioVidCorpus | AffWild2Corpus, clips: Iterable[InGroup] = ()) -> tuple[str, ...]:
+def published_hold_out(settings: AnyCorpus, clips: Iterable[InGroup] = ()) -> tuple[str, ...]:
     """Groups that the corpus' published hold-out protocol tests on; none where there is no such protocol.
 
     Args:

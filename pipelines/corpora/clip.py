@@ -14,14 +14,15 @@ class Clip:
     Attributes:
         name: unique in the corpus and safe as a file name, e.g. `071309_w_21-BL1-081`.
         group: what may not be split between training and test, e.g. the subject.
-        label: class index, or None where the clip has no label.
-        files: source kind -> file, e.g. {"video": ..., "biosignals": ...}. A kind whose file does not exist is absent.
+        label: class index, or the value of every dimension where they are continuous; None where there is no label.
+        files: source kind -> file, e.g. {"video": ..., "biosignals": ...}; in a manifest the modality's name -> file. A
+            kind whose file does not exist is absent.
         attributes: what is known about the group, e.g. {"sex": "w", "age": "21"}.
     """
 
     name: str
     group: str
-    label: int | None
+    label: int | tuple[float, ...] | None
     files: Mapping[str, Path]
     attributes: Mapping[str, str] = field(default_factory=dict)
 

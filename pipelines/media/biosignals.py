@@ -1,22 +1,34 @@
-"""Biosignals of a shard: whether each channel can be used, and its filtered waves and log-spectrograms.
+"""Signals of a shard: whether each channel can be used, and its filtered waves and log-spectrograms.
 
 A sound file whose electrode was off is no error: its channel is missing, with a reason, and the other channels stay.
 Gaps are interpolated for the filters' sake and masked for everyone else's. The parser is `biosignal_csv`, the numerics
-are `filters`; here the two meet over all clips of a shard, in blocks of `BLOCK`.
+are `filters`; here the two meet over all clips of a shard, in blocks of `BLOCK`. What is done to a channel is a
+`Treatment`, so that BioVid's three and any signal of a manifest go the same way.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
 from pipelines.media.biosignal_csv import Recording, read_biosignals
-from pipelines.media.filters import SPECTROGRAMS, filter_channel, log_spectrogram, resample
-from pipelines.recipe import BIOSIGNALS, BiosignalSettings
+from pipelines.media.filters import (
+    SPECTROGRAMS,
+    SpectrogramShape,
+    bandpass,
+    filter_channel,
+    log_spectrogram,
+    resample,
+    spectrogram_shape,
+)
+from pipelines.recipe import BIOSIGNALS, BiosignalSettings, SignalFiles
 
 __all__ = [
-    "Channel", "ChannelBatch", "Quality", "Recording", "check_channel", "process_biosignals", "read_biosignals",
+    "Channel", "ChannelBatch", "Quality", "Recording", "Usability", "check_channel", "process_biosignals",
+    "process_signals", "read_biosignals",
 ]  # fmt: skip
 
 BLOCK = 32
@@ -28,6 +40,37 @@ MIN_SECONDS = 1.0
 """Shortest recording of which anything can be said: below it, filters see edges only."""
 FLAT = 1e-6
 """A channel whose range is at most this share of its largest magnitude is a constant with rounding noise."""
+
+
+class Usability(Protocol):
+    """Settings by which a channel is judged."""
+
+    @property
+    def seconds(self) -> float:
+        """Length that will be used."""
+        ...
+
+    @property
+    def max_missing(self) -> float:
+        """Largest share of missing samples."""
+        ...
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done to a channel.
+
+    Attributes:
+        usability: when it can be used.
+        filtered: (N, n) at a rate in Hz -> (N, n) at the same rate.
+        rate: Hz that it is then resampled to.
+        shape: windows and bins of its spectrogram.
+    """
+
+    usability: Usability
+    filtered: Callable[[np.ndarray, float], np.ndarray]
+    rate: float
+    shape: SpectrogramShape
 
 
 @dataclass(frozen=True)
@@ -87,6 +130,12 @@ class ChannelBatch:
     reasons: tuple[str, ...]
     rate: float
 
+    @property
+    def coverage(self) -> list[float]:
+        """Share of each clip's samples that can be used, 0 where the channel is missing."""
+        shares = zip(self.present.tolist(), self.valid, strict=True)
+        return [float(valid.mean()) if present else 0.0 for present, valid in shares]
+
     def clip(self, index: int) -> Channel:
         """The channel of one clip."""
         return Channel(
@@ -109,10 +158,31 @@ def process_biosignals(recordings: Sequence[Recording], settings: BiosignalSetti
     Raises:
         SettingsError: a band leaves nothing at the rate of the recordings.
     """
-    return {channel: _process_channel(channel, recordings, settings) for channel in BIOSIGNALS}
+    rates = {"eda": settings.eda_rate, "ecg": settings.ecg_rate, "emg": settings.emg_rate}
+    batches = {}
+    for name in BIOSIGNALS:
+        signals = [(recording.channels[name], recording.rate) for recording in recordings]
+        filtered = partial(filter_channel, name, settings=settings)
+        batches[name] = _process(signals, Treatment(settings, filtered, rates[name], SPECTROGRAMS[name]))
+    return batches
 
 
-def check_channel(samples: np.ndarray, rate: float, settings: BiosignalSettings) -> Quality:
+def process_signals(signals: Sequence[np.ndarray], settings: SignalFiles) -> ChannelBatch:
+    """Filtered waves and log-spectrograms of N signals (n,) float64 at `settings.rate`, which may differ in length.
+
+    The result for a signal does not depend on the others; what cannot be used is masked, never absent.
+    """
+    rate = settings.resampled or settings.rate
+    treatment = Treatment(
+        usability=settings,
+        filtered=partial(bandpass, band=settings.band),
+        rate=rate,
+        shape=spectrogram_shape(settings.seconds, rate, settings.band[1]),
+    )
+    return _process([(samples, settings.rate) for samples in signals], treatment)
+
+
+def check_channel(samples: np.ndarray, rate: float, settings: Usability) -> Quality:
     """Judge one channel, over the `settings.seconds` that will be used of it, and fill its gaps.
 
     Infinite values, and magnitudes over `IMPLAUSIBLE`, count as missing samples. A channel counts as missing when the
@@ -122,7 +192,7 @@ def check_channel(samples: np.ndarray, rate: float, settings: BiosignalSettings)
     Args:
         samples: (n,) float64.
         rate: Hz.
-        settings: `seconds` and `max_missing` are used.
+        settings: length that will be used, and the largest share that may be missing.
     """
     missing = ~(np.abs(samples) <= IMPLAUSIBLE)
     window = slice(0, max(1, math.ceil(settings.seconds * rate)))
@@ -149,18 +219,17 @@ def _interpolate(samples: np.ndarray, missing: np.ndarray) -> np.ndarray:
     return np.interp(positions, positions[~missing], samples[~missing])
 
 
-def _process_channel(channel: str, recordings: Sequence[Recording], settings: BiosignalSettings) -> ChannelBatch:
-    target = {"eda": settings.eda_rate, "ecg": settings.ecg_rate, "emg": settings.emg_rate}[channel]
-    length = max(1, round(settings.seconds * target))
-    shape = SPECTROGRAMS[channel]
-    qualities = [check_channel(item.channels[channel], item.rate, settings) for item in recordings]
-    waves = np.zeros((len(recordings), length), np.float32)
-    valid = np.zeros((len(recordings), length), np.bool_)
-    spectrograms = np.zeros((len(recordings), *shape.size(length, target)), np.float32)
-    for rate, rows in _blocks(recordings, qualities):
+def _process(signals: Sequence[tuple[np.ndarray, float]], treatment: Treatment) -> ChannelBatch:
+    """Treat N signals, each its samples and their rate in Hz."""
+    target, shape = treatment.rate, treatment.shape
+    length = max(1, round(treatment.usability.seconds * target))
+    qualities = [check_channel(samples, rate, treatment.usability) for samples, rate in signals]
+    waves = np.zeros((len(signals), length), np.float32)
+    valid = np.zeros((len(signals), length), np.bool_)
+    spectrograms = np.zeros((len(signals), *shape.size(length, target)), np.float32)
+    for rate, rows in _blocks([rate for _, rate in signals], qualities):
         samples = np.stack([qualities[row].samples for row in rows])
-        filtered = filter_channel(channel, samples, rate, settings)
-        waves[rows] = _fit(resample(filtered, rate, target), length)
+        waves[rows] = _fit(resample(treatment.filtered(samples, rate), rate, target), length)
         valid[rows] = _valid(np.stack([qualities[row].missing for row in rows]), rate, target, length)
         spectrograms[rows] = log_spectrogram(waves[rows], target, shape=shape)
     return ChannelBatch(
@@ -173,13 +242,13 @@ def _process_channel(channel: str, recordings: Sequence[Recording], settings: Bi
     )
 
 
-def _blocks(recordings: Sequence[Recording], qualities: Sequence[Quality]) -> list[tuple[float, list[int]]]:
+def _blocks(rates: Sequence[float], qualities: Sequence[Quality]) -> list[tuple[float, list[int]]]:
     """Rows of present clips that share a length and a rate, at most `BLOCK` together."""
     groups: dict[tuple[float, int], list[int]] = {}
-    for row, (recording, quality) in enumerate(zip(recordings, qualities, strict=True)):
+    for row, (rate, quality) in enumerate(zip(rates, qualities, strict=True)):
         if quality.present:
             # Time columns are rounded, so equal clocks differ by millionths. Five digits are 0.3 ms in 5.5 s.
-            key = (float(f"{recording.rate:.5g}"), quality.samples.size)
+            key = (float(f"{rate:.5g}"), quality.samples.size)
             groups.setdefault(key, []).append(row)
     return [(key[0], rows[at : at + BLOCK]) for key, rows in groups.items() for at in range(0, len(rows), BLOCK)]
 

@@ -11,6 +11,8 @@ What is done to each channel (bands and rates from the settings):
 | ecg | line removed | band-pass | 0.5 s windows every 0.1 s, 0 to 80 Hz by 2 Hz: (41, 50) |
 | emg | kept | band-pass | 0.25 s windows every 0.1 s, 0 to 256 Hz by 4 Hz: (65, 53) |
 
+Any other signal keeps its trend, is filtered by the band that its recipe gives, and has a `spectrogram_shape`.
+
 The paper's released code takes 16-sample windows and fs=1000 on 512 Hz data: a window spans 31 ms, and every frequency
 is off by 1.95. Here windows are long enough to resolve what a channel holds, and the bins end where its content does.
 """
@@ -61,6 +63,25 @@ SPECTROGRAMS = {
     "ecg": SpectrogramShape(window=0.5, hop=0.1, spacing=2.0, top=80.0),
     "emg": SpectrogramShape(window=0.25, hop=0.1, spacing=4.0, top=256.0),
 }
+
+
+_BINS = 40
+_STEPS = 50
+_CYCLES = 32
+"""Of any signal's spectrogram: bins up to its highest frequency, windows, and cycles of that frequency in a window."""
+
+
+def spectrogram_shape(seconds: float, rate: float, high: float | None) -> SpectrogramShape:
+    """A shape for a signal of which nothing else is known: about 40 bins up to what it can hold, in 50 windows.
+
+    Args:
+        seconds: its length.
+        rate: Hz of the wave.
+        high: low-pass edge in Hz, None where there is none.
+    """
+    top = min(high or rate / 2, rate / 2)
+    window = min(_CYCLES / top, seconds / 4)
+    return SpectrogramShape(window=window, hop=(seconds - window) / _STEPS, spacing=top / _BINS, top=top)
 
 
 def filter_channel(channel: str, samples: np.ndarray, rate: float, settings: BiosignalSettings) -> np.ndarray:

@@ -44,6 +44,8 @@ class Estimate:
     @property
     def note(self) -> str | None:
         """What a reader must know about the interval, in words; None where there is nothing."""
+        if not self.groups:
+            return "there is no test clip to compare on"
         if self.groups < 2:
             return "no interval: there is one test group only"
         if self.undefined:

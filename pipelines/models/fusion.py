@@ -11,11 +11,13 @@
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from pipelines.models.concat import ConcatFusion
 from pipelines.models.context import as_context, check_modalities, gated_mean
 from pipelines.models.cross_attention import JointCrossAttention
 from pipelines.recipe import ModelSettings
@@ -169,9 +171,14 @@ class MultimodalTransformer(nn.Module):
 
 def make_fusion(
     modalities: tuple[str, ...], settings: ModelSettings, *, context: int = 1
-) -> MultimodalTransformer | JointCrossAttention:
+) -> MultimodalTransformer | JointCrossAttention | ConcatFusion:
     """The fusion that the settings name; its last layer is called `projection`. Arguments as those of the classes."""
-    kinds = {"transformer": MultimodalTransformer, "joint-cross-attention": JointCrossAttention}
+    kinds = {
+        "transformer": MultimodalTransformer,
+        "joint-cross-attention": JointCrossAttention,
+        "concat": ConcatFusion,
+        "linear": partial(ConcatFusion, hidden=False),
+    }
     return kinds[settings.fusion](modalities, settings, context=context)
 
 

@@ -6,7 +6,7 @@ All return (embedding (B, D), output (B, C)). No layer looks across samples.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor, nn, where
 
 from pipelines.models.adapters import Adapter
 from pipelines.models.fusion import make_fusion
@@ -47,6 +47,24 @@ class FusionTeacher(nn.Module):
         return joint, self.head(joint)
 
 
+class FixedTeacher(nn.Module):
+    """A joint teacher that is finished: what it makes of the samples is a column of embeddings, and nothing trains.
+
+    Args:
+        column: name of that column.
+        num_outputs: the first so many dimensions of an embedding are the output, as those of a forest are.
+    """
+
+    def __init__(self, *, column: str, num_outputs: int) -> None:
+        super().__init__()
+        self.column, self.num_outputs = column, num_outputs
+
+    def forward(self, embeddings: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """{column: (B, D)} -> joint embedding (B, D), output (B, C); zeros where the teacher is absent."""
+        joint = where(present[self.column][:, None], embeddings[self.column], 0)
+        return joint, joint[:, : self.num_outputs]
+
+
 class Aligned(NamedTuple):
     """Embeddings {teacher: (B, D)} and outputs {teacher: (B, C)}, adapted; the joint teacher's under `joint`.
 
@@ -60,7 +78,9 @@ class Aligned(NamedTuple):
 class Aligner(nn.Module):
     """Adapters and heads of every teacher, and the joint teacher they are drawn to (METHOD: step 3)."""
 
-    def __init__(self, *, teachers: tuple[str, ...], joint: FusionTeacher, settings: ModelSettings) -> None:
+    def __init__(
+        self, *, teachers: tuple[str, ...], joint: FusionTeacher | FixedTeacher, settings: ModelSettings
+    ) -> None:
         super().__init__()
         self.teachers = teachers
         self.joint = joint

@@ -12,7 +12,9 @@ from pipelines.objectives.base import (
 from pipelines.objectives.fitnet import FitNet
 from pipelines.objectives.kd import LogitDistillation
 from pipelines.objectives.mt_pkdot import MtPkdot
+from pipelines.objectives.mt_pkdot_published import MtPkdotPublished
 from pipelines.objectives.none import NoDistillation
+from pipelines.objectives.none_hallucinated import HallucinationControl
 from pipelines.objectives.none_matched import MatchedControl
 from pipelines.objectives.pkdot import Pkdot
 from pipelines.objectives.rkd import RelationalDistillation
@@ -41,6 +43,7 @@ METHODS: dict[str, type[Objective]] = {
     for method in (
         NoDistillation,
         MatchedControl,
+        HallucinationControl,
         SelfDistillation,
         LogitDistillation,
         FitNet,
@@ -48,6 +51,7 @@ METHODS: dict[str, type[Objective]] = {
         RelationalDistillation,
         Pkdot,
         MtPkdot,
+        MtPkdotPublished,
     )
 }
 """Every method by its name on the command line, controls first."""

@@ -5,10 +5,13 @@
   without labels and clips without some teacher need no second interface.
 - A method declares which student it trains. A comparison is between students of one architecture, and the declaration
   is what makes the matched control possible.
+- A method declares which settings it reads. No other setting makes its students stale, so a weight can be tuned without
+  training every other method again.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import ClassVar, Literal, Protocol
 
 import torch
@@ -100,6 +103,18 @@ class Objective(ABC):
     def __init__(self, task: Task, settings: DistillationSettings) -> None:
         self.task = task
         self.settings = settings
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Names of the settings of `distillation` that shape its student for this task, dotted where they are nested.
+
+        A setting that others leave without effect (the blur, where nothing is transported) is not among them.
+        """
+        return ()
+
+    def read_settings(self) -> dict[str, object]:
+        """The settings of `uses` by name, with the values that the method goes by."""
+        return {name: attrgetter(name)(self.settings) for name in self.uses}
 
     @abstractmethod
     def loss(self, student: StudentPrediction, batch: DistillationBatch) -> LossTerms:

@@ -44,6 +44,11 @@ class Distillation(Objective):
     stands_in = "hallucination"
     needs_teachers = True
 
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """See Objective."""
+        return ("alpha",)
+
     def loss(self, student: StudentPrediction, batch: DistillationBatch) -> LossTerms:
         """See Objective.
 

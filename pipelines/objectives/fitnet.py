@@ -19,6 +19,11 @@ class FitNet(JointDistillation):
     description = "embedding of the joint teacher, sample by sample"
     reference = "Romero et al., arXiv 1412.6550"
 
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """See Objective."""
+        return (*super().uses, "weights.fitnet")
+
     def terms(self, student: Prediction, teacher: Prediction) -> dict[str, tuple[float, torch.Tensor]]:
         """See JointDistillation."""
         ours, theirs = (functional.normalize(each.embedding, dim=1) for each in (student, teacher))

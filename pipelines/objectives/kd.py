@@ -23,10 +23,20 @@ class LogitDistillation(JointDistillation):
     description = "outputs of the joint teacher as soft labels"
     reference = "Hinton et al., arXiv 1503.02531"
 
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """See Objective."""
+        return (*super().uses, "weights.kd", *_softening(self.task))
+
     def terms(self, student: Prediction, teacher: Prediction) -> dict[str, tuple[float, torch.Tensor]]:
         """See JointDistillation."""
         value = output_distance(student.output, teacher.output, self.task, self.settings.temperature)
         return {"logits": (self.settings.weights.kd, value)}
+
+
+def settings_beside(task: Task, settings: DistillationSettings) -> tuple[str, ...]:
+    """The settings that `outputs_beside` goes by, as in `Objective.uses`."""
+    return ("delta", *(_softening(task) if settings.delta else ()))
 
 
 def outputs_beside(
@@ -42,6 +52,11 @@ def outputs_beside(
     ours, theirs = joint_pairs(student, view)
     with torch.autocast(ours.output.device.type, enabled=False):
         return {"logits": (settings.delta, output_distance(ours.output, theirs.output, task, settings.temperature))}
+
+
+def _softening(task: Task) -> tuple[str, ...]:
+    """Continuous values are not softened."""
+    return ("temperature",) if task.kind == "classes" else ()
 
 
 def output_distance(student: torch.Tensor, teacher: torch.Tensor, task: Task, temperature: float) -> torch.Tensor:

@@ -7,9 +7,9 @@ distilled too, as in `kd`.
 
 from pipelines.objectives.base import StudentPrediction, TeacherView
 from pipelines.objectives.distillation import Distillation, Distilled
-from pipelines.objectives.kd import outputs_beside
+from pipelines.objectives.kd import outputs_beside, settings_beside
 from pipelines.objectives.selection import select_teacher
-from pipelines.objectives.structure import compare_structure
+from pipelines.objectives.structure import compare_structure, settings_of_structure
 
 
 class MtPkdot(Distillation):
@@ -21,6 +21,12 @@ class MtPkdot(Distillation):
     name = "mt-pkdot"
     description = "similarity structure of the best teacher, by optimal transport"
     reference = "Aslam et al., arXiv 2408.09035"
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """See Objective."""
+        structure, outputs = settings_of_structure(self.settings), settings_beside(self.task, self.settings)
+        return (*super().uses, "beta", "gamma", "selection", *structure, *outputs)
 
     def distil(self, student: StudentPrediction, view: TeacherView) -> Distilled:
         """See Distillation."""

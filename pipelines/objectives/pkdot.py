@@ -7,8 +7,8 @@ teacher's outputs are distilled too, as in `kd`.
 
 from pipelines.objectives.base import StudentPrediction, TeacherView
 from pipelines.objectives.distillation import Distillation, Distilled, joint_pairs
-from pipelines.objectives.kd import outputs_beside
-from pipelines.objectives.structure import compare_structure
+from pipelines.objectives.kd import outputs_beside, settings_beside
+from pipelines.objectives.structure import compare_structure, settings_of_structure
 
 
 class Pkdot(Distillation):
@@ -17,6 +17,12 @@ class Pkdot(Distillation):
     name = "pkdot"
     description = "similarity structure of the joint teacher, by optimal transport"
     reference = "Aslam et al., arXiv 2401.15489"
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """See Objective."""
+        structure, outputs = settings_of_structure(self.settings), settings_beside(self.task, self.settings)
+        return (*super().uses, "beta", *structure, *outputs)
 
     def distil(self, student: StudentPrediction, view: TeacherView) -> Distilled:
         """See Distillation."""

@@ -28,6 +28,11 @@ class RelationalDistillation(JointDistillation):
     description = "distances and angles within the batch, as the joint teacher has them"
     reference = "Park et al., arXiv 1904.05068"
 
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """See Objective."""
+        return (*super().uses, "weights.rkd")
+
     def terms(self, student: Prediction, teacher: Prediction) -> dict[str, tuple[float, torch.Tensor]]:
         """See JointDistillation."""
         weight, dtype = self.settings.weights.rkd, student.embedding.dtype

@@ -17,3 +17,8 @@ class SelfDistillation(MtPkdot):
     teacher = "prevalent"
     description = "MT-PKDOT's loss from a visual-only teacher: the control for privilege"
     reference = "-"
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """See Objective; there is one candidate, so nothing is selected."""
+        return tuple(name for name in super().uses if name != "selection")

@@ -21,6 +21,11 @@ class SimilarityPreserving(JointDistillation):
     description = "inner products within the batch, as the joint teacher has them"
     reference = "Tung and Mori, arXiv 1907.09682"
 
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """See Objective."""
+        return (*super().uses, "weights.sp")
+
     def terms(self, student: Prediction, teacher: Prediction) -> dict[str, tuple[float, torch.Tensor]]:
         """See JointDistillation."""
         difference = _resemblance(student.embedding) - _resemblance(teacher.embedding)

@@ -29,6 +29,11 @@ class Structure:
     diagnostics: dict[str, torch.Tensor]
 
 
+def settings_of_structure(settings: DistillationSettings) -> tuple[str, ...]:
+    """The settings that `compare_structure` goes by, as in `Objective.uses`."""
+    return ("anchors", "matching", *(("blur",) if settings.matching == "transport" else ()))
+
+
 def compare_structure(student: torch.Tensor, teacher: torch.Tensor, settings: DistillationSettings) -> Structure:
     """Compare the similarity matrices of two embeddings of the same samples.
 

@@ -39,7 +39,15 @@ from pipelines.recipe.media import (
 )
 
 JOINT = "joint"
-"""Name of the teacher that sees every modality."""
+"""Name of the teacher that sees every modality, or those that the recipe gives it."""
+_LEAST_WAVE = 32
+"""Samples that `wave-cnn` needs: it halves the rate four times."""
+_TAKEN = (
+    "apply", "bfloat16", "buffers", "children", "clear", "compile", "cpu", "cuda", "double", "eval", "float", "forward",
+    "half", "ipu", "items", "keys", "modules", "mtia", "parameters", "pop", "to", "train", "training", "type", "update",
+    "values", "xpu",
+)  # fmt: skip
+"""Words that torch's modules use for themselves, so that no part of one can bear them."""
 
 __all__ = [
     "BIOSIGNALS",
@@ -109,10 +117,20 @@ class Recipe(Settings):
 
     @property
     def teacher_subsets(self) -> dict[str, tuple[str, ...]]:
-        """Teacher name -> the modalities it sees, the joint one (all of them) last."""
+        """Teacher name -> the modalities it sees, the joint one last."""
+        joint = self.teachers.joint or self.modalities
         subsets = self.teachers.subsets or tuple((modality,) for modality in self.modalities)
-        partial = {"+".join(subset): subset for subset in subsets if set(subset) != set(self.modalities)}
-        return {**partial, JOINT: self.modalities}
+        partial = {"+".join(subset): subset for subset in subsets if set(subset) != set(joint)}
+        return {**partial, JOINT: joint}
+
+    def shard_kind(self, modality: str) -> str:
+        """The kind of shard that a modality is cached in: its own, but for the channels of a `_bio.csv`."""
+        return "biosignals" if self.corpus.kinds[modality] == "biosignal" else modality
+
+    @property
+    def continuous_clips(self) -> bool:
+        """Whether each clip as a whole has continuous labels."""
+        return isinstance(self.corpus, ManifestCorpus) and self.corpus.task == "continuous"
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -139,18 +157,39 @@ class Recipe(Settings):
                 raise ValueError(f"encoders.{modality}.architecture = {encoder.architecture!r} does not fit {modality}")
         self._check_subsets()
         self._check_continuity()
+        self._check_manifest()
         return self
 
     def _check_continuity(self) -> None:
         if self.corpus.continuous != (self.windows.kind == "sliding"):
             fitting = "sliding" if self.corpus.continuous else "clip"
             raise ValueError(f"windows.kind = {self.windows.kind!r} does not fit {self.corpus.name}: use {fitting}")
-        if self.corpus.continuous and self.alignment.term == "kl":
+        if (self.corpus.continuous or self.continuous_clips) and self.alignment.term == "kl":
             raise ValueError("alignment.term = 'kl' compares classes, and the labels are continuous: use another term")
 
-    def _check_subsets(self) -> None:
-        for subset in self.teachers.subsets or ():
-            if not subset or len(set(subset)) < len(subset) or not set(subset) <= set(self.modalities):
+    def _check_manifest(self) -> None:
+        if not isinstance(self.corpus, ManifestCorpus):
+            return
+        if self.protocol.name == "hold-out":
+            raise ValueError("protocol.name = 'hold-out' is a corpus' published split, a manifest has none: use k-fold")
+        for name in self.modalities:
+            if name in _TAKEN:
                 raise ValueError(
-                    f"teachers.subsets holds {list(subset)}: name each modality once, of {list(self.modalities)}"
+                    f"corpus.modalities: {name!r} is a word that networks use themselves: take another name"
                 )
+            signal = self.corpus.modalities[name]
+            if isinstance(signal, SignalFiles) and self.encoders[name].architecture == "wave-cnn":
+                samples = round(signal.seconds * (signal.resampled or signal.rate))
+                if samples < _LEAST_WAVE:
+                    raise ValueError(
+                        f"encoders.{name}.architecture = 'wave-cnn' needs {_LEAST_WAVE} samples, and corpus.modalities."
+                        f"{name} has {samples}: give it more seconds or a higher rate"
+                    )
+
+    def _check_subsets(self) -> None:
+        joint = () if self.teachers.joint is None else (("joint is", self.teachers.joint),)
+        for what, subset in (*(("subsets holds", subset) for subset in self.teachers.subsets or ()), *joint):
+            if not subset or len(set(subset)) < len(subset) or not set(subset) <= set(self.modalities):
+                raise ValueError(f"teachers.{what} {list(subset)}: name each modality once, of {list(self.modalities)}")
+        if self.teachers.model == "forest" and self.windows.context > 1:
+            raise ValueError("teachers.model = 'forest' sees one window: use windows.context = 1, or network")

@@ -11,9 +11,11 @@ from pipelines.recipe.base import ModalityKind, Settings
 class EncoderSettings(Settings):
     """One modality's encoder."""
 
-    architecture: Literal["r3d-18", "small-video", "resnet-18", "small-spectrogram", "wave-cnn", "features-mlp"]
+    architecture: Literal[
+        "r3d-18", "small-video", "resnet-18", "small-spectrogram", "wave-cnn", "features-mlp", "identity"
+    ]
     """Faces: r3d-18, small-video; signals and audio: resnet-18, small-spectrogram (spectrograms); signals also:
-    wave-cnn; features, those of biosignals too: features-mlp."""
+    wave-cnn; features, those of biosignals too: features-mlp, or identity, which leaves them as they are."""
     weights: Path | None = None
     """Published weights with torchvision's keys (safetensors or a torch file of tensors); None starts from noise."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
@@ -21,13 +23,13 @@ class EncoderSettings(Settings):
 
     def fits(self, kind: ModalityKind) -> bool:
         """Whether the architecture can read a kind of modality."""
-        spectrograms = ("resnet-18", "small-spectrogram")
+        spectrograms, features = ("resnet-18", "small-spectrogram"), ("features-mlp", "identity")
         readers: dict[ModalityKind, tuple[str, ...]] = {
             "video": ("r3d-18", "small-video"),
             "sound": spectrograms,
-            "biosignal": (*spectrograms, "wave-cnn", "features-mlp"),
+            "biosignal": (*spectrograms, "wave-cnn", *features),
             "signal": (*spectrograms, "wave-cnn"),
-            "features": ("features-mlp",),
+            "features": features,
         }
         return self.architecture in readers[kind]
 
@@ -52,8 +54,9 @@ class OptimisationSettings(Settings):
 class ModelSettings(Settings):
     """Shapes shared by teachers and student."""
 
-    fusion: Literal["transformer", "joint-cross-attention"] = "transformer"
-    """How modalities are fused: a multimodal transformer, or joint cross-attention over neighbouring windows."""
+    fusion: Literal["transformer", "joint-cross-attention", "concat", "linear"] = "transformer"
+    """How modalities are fused: a multimodal transformer, joint cross-attention over neighbouring windows, one hidden
+    layer on all embeddings side by side, or none."""
     embedding: Annotated[int, Field(ge=8, le=4096)] = 512
     """Width D of every embedding."""
     tokens: Annotated[int, Field(ge=1, le=32)] = 4
@@ -78,8 +81,15 @@ class ModelSettings(Settings):
 class TeacherSettings(Settings):
     """Which teachers there are, and how their opinion of a training clip is obtained."""
 
+    model: Literal["network", "forest"] = "network"
+    """`network`: the encoders' heads, and a fusion for several modalities; `forest`: a random forest on the embeddings
+    of each subset, for tables of features as they are."""
+    trees: Annotated[int, Field(ge=10, le=5000)] = 300
+    """Trees of a forest."""
     subsets: tuple[tuple[str, ...], ...] | None = None
-    """Modality subsets, one teacher each; null: every modality alone, and all together (the joint teacher)."""
+    """Modality subsets, one teacher each beside the joint one; null: every modality alone."""
+    joint: tuple[str, ...] | None = None
+    """Modalities of the joint teacher; null: all of them."""
     cross_fit: Annotated[int, Field(ge=0, le=20)] = 3
     """Parts the training subjects are split into for out-of-fold teacher losses; 0 uses in-sample losses, which
     always prefer whichever teacher overfits most."""

@@ -6,6 +6,7 @@ every offending key with its value, so that a recipe is mended in one go.
 
 import difflib
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,6 @@ from pydantic import BaseModel, ValidationError
 
 from pipelines.errors import SettingsError
 from pipelines.recipe import Recipe
-
-_UNIONS = {
-    "corpus": ("name", ("biovid", "synthetic", "affwild2", "synthetic-affwild2", "manifest")),
-    "windows": ("kind", ("clip", "sliding")),
-}
-"""Sections with a class for each value of a key: that key, and the values."""
 
 SHIPPED = Path(__file__).resolve().parent.parent / "recipes"
 
@@ -95,7 +90,7 @@ def _render(settings: BaseModel, indent: str, without: tuple[str, ...] = ()) -> 
         elif isinstance(value, dict):
             lines.append(f"{indent}{name}:")
             for key, item in value.items():
-                lines += [f"{indent}  {key}:", *_render(item, indent + "    ")]
+                lines += [f"{indent}  {_scalar(key)}:", *_render(item, indent + "    ")]
         else:
             lines.append(f"{indent}{name}: {_scalar(plain(settings)[name])}")
     return lines
@@ -127,37 +122,95 @@ def _set_nested(values: dict[str, Any], keys: list[str], value: Any, shown: str)
 
 
 def _explain(item: Any, values: dict[str, Any]) -> str:
-    location = [str(part) for part in item["loc"] if not _is_union_tag(part, item["loc"])]
-    key = ".".join(location) or "recipe"
-    if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(location[-1], _known_keys(location[:-1]), n=1)
-        if near == [location[-1]]:  # the section has several kinds, and another one of them has it
-            return f"{key}: there is no such setting with {_kind_of(location[0], values)}"
-        hint = f"; did you mean {near[0]}?" if near else ""
-        return f"{key}: there is no such setting{hint}"
-    if item["type"] == "missing":
-        return f"{key}: this setting is required"
+    place = _Place.of(item["loc"])
+    key = ".".join(place.keys) or "recipe"
     message = item["msg"].removeprefix("Value error, ")
-    return message if item["type"] == "value_error" else f"{key} = {_brief(item['input'])}: {message}"
+    match item["type"]:
+        case "extra_forbidden":
+            return f"{key}: there is no such setting{_hint(place, values)}"
+        case "missing":
+            return f"{key}: this setting is required"
+        case "union_tag_not_found":
+            return f"{key}.{place.discriminator}: this setting is required, one of {', '.join(place.tags)}"
+        case "union_tag_invalid":
+            return f"{key}.{place.discriminator} = {_brief(item['ctx']['tag'])}: use one of {', '.join(place.tags)}"
+        case "value_error":
+            # A message names its setting, but no class knows by which name it stands in a mapping.
+            return f"{key}: {message}" if place.in_mapping else message
+    return f"{key} = {_brief(item['input'])}: {message}"
 
 
-def _is_union_tag(part: Any, location: tuple[Any, ...]) -> bool:
-    # pydantic puts the discriminator's value into the path: corpus.biovid.root is written corpus.root by the user.
-    return len(location) > 1 and part is location[1] and part in _UNIONS.get(location[0], ("", ()))[1]
+def _hint(place: "_Place", values: dict[str, Any]) -> str:
+    """What may have been meant by an unknown key."""
+    *section, name = place.keys
+    if name in _names(place.kinds):  # the section has several kinds, and another one of them has it
+        for key in section:
+            values = values[key]
+        return f" with {'.'.join(section)}.{place.discriminator} = {values[place.discriminator]}"
+    near = difflib.get_close_matches(name, _names(place.chosen), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
-def _kind_of(section: str, values: dict[str, Any]) -> str:
-    key = _UNIONS[section][0]
-    return f"{section}.{key} = {values[section][key]}"
+class _Place:
+    """Where in the recipe pydantic found a mistake.
+
+    Attributes:
+        keys: the path as the user writes it: without the tags by which pydantic tells the kinds of a section apart.
+        kinds: classes that the innermost section can be of.
+        chosen: the one that it is of, as far as that is known.
+        in_mapping: whether the path leads through a mapping whose keys the user chose.
+    """
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.kinds: list[type[BaseModel]] = [Recipe]
+        self.chosen = self.kinds
+        self.in_mapping = False
+
+    @classmethod
+    def of(cls, location: Sequence[int | str]) -> "_Place":
+        """Follow a location from pydantic through the settings classes."""
+        place, inside = cls(), Recipe
+        for part in location:
+            inside = place._enter(str(part), inside)
+        return place
+
+    @property
+    def discriminator(self) -> str:
+        """The setting that tells the kinds of the section apart."""
+        return next(name for name in ("kind", "name") if all(name in kind.model_fields for kind in self.kinds))
+
+    @property
+    def tags(self) -> list[str]:
+        """Its values."""
+        return [kind.model_fields[self.discriminator].default for kind in self.kinds]
+
+    def _enter(self, part: str, inside: Any) -> Any:
+        """One step; `inside` and the result are annotations."""
+        if len(self.chosen) > 1 and part in self.tags:
+            self.chosen = [kind for kind in self.chosen if kind.model_fields[self.discriminator].default == part]
+            return self.chosen[0]
+        self.keys.append(part)
+        if typing.get_origin(inside) is dict:
+            self.in_mapping = True
+            inside = typing.get_args(inside)[1]
+        else:
+            fields = [kind.model_fields[part] for kind in self.chosen if part in kind.model_fields]
+            inside = fields[0].annotation if fields else None
+        if models := _models(inside):
+            self.kinds = self.chosen = models
+        return inside
 
 
-def _known_keys(path: list[str]) -> list[str]:
-    """Names of the settings in a section; of all its kinds where it has several."""
-    models: list[type[BaseModel]] = [Recipe]
-    for key in path:
-        annotations = [model.model_fields[key].annotation for model in models if key in model.model_fields]
-        options = [option for each in annotations for option in typing.get_args(each) or (each,)]
-        models = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The settings classes that a value may be of."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    options = typing.get_args(annotation) or (annotation,)
+    return [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+
+
+def _names(models: Sequence[type[BaseModel]]) -> list[str]:
     return list(dict.fromkeys(name for model in models for name in model.model_fields))
 
 

@@ -5,12 +5,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from pipelines.recipe.base import ModalityKind, Settings
 
+_CLIP_COLUMNS = ("clip", "group", "label", "class")
+"""Columns that the cache's own table of clips has already."""
 _RESERVED = ("clip", "group", "label", "class", "joint", "annotations")
 _NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
+
+
+def _as_text(name: object) -> object:
+    """A class as the manifest writes it: YAML reads 0 as a number and `no` as false."""
+    if isinstance(name, bool):
+        word = "yes, on or true" if name else "no, off or false"
+        raise ValueError(f"corpus.classes: YAML reads {word} without quotes as a truth value: put the class in quotes")
+    return str(name) if isinstance(name, int) else name
 
 
 class _Modality(Settings):
@@ -114,7 +124,7 @@ class ManifestCorpus(Settings):
     """What is predicted: one of several classes, or continuous values."""
     labels: Annotated[tuple[str, ...], Field(min_length=1)] = ("label",)
     """Columns with the label: one for classes, one a dimension for continuous values. Empty cells: no label."""
-    classes: tuple[str, ...] = ()
+    classes: tuple[Annotated[str, BeforeValidator(_as_text)], ...] = ()
     """Names of the classes as they stand in the label's column, in the order of their index; none for `continuous`."""
     ordinal: bool = False
     """Whether the order of the classes is a scale, so that CCC, RMSE and Pearson's r make sense."""
@@ -127,6 +137,12 @@ class ManifestCorpus(Settings):
     def kinds(self) -> Mapping[str, ModalityKind]:
         """Modality -> what its files are."""
         return {name: modality.kind for name, modality in self.modalities.items()}
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Modality -> column of the manifest with its paths, for those that have one."""
+        columns = {name: modality.column for name, modality in self.modalities.items()}
+        return {name: column for name, column in columns.items() if column is not None}
 
     @property
     def continuous(self) -> bool:
@@ -152,7 +168,14 @@ class ManifestCorpus(Settings):
             raise ValueError(
                 f"corpus: column {twice[0]!r} of the manifest is used twice among clip, group, labels, ..."
             )
-        for name in self.modalities:
+        for name in self.attributes:
+            if name in _CLIP_COLUMNS or name.startswith(("coverage_", "label_")):
+                raise ValueError(f"corpus.attributes: {name!r} is a name that the cache uses itself: rename the column")
+        for name, modality in self.modalities.items():
+            if isinstance(modality, FeatureTable) and modality.table == self.file and modality.features is None:
+                raise ValueError(
+                    f"corpus.modalities.{name}: the manifest has other columns than features: name those in `features`"
+                )
             if not re.match(_NAME, name) or name in _RESERVED:
                 raise ValueError(f"corpus.modalities: {name!r} cannot be a name: use letters, digits, - and _")
         return self

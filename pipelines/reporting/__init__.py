@@ -5,6 +5,7 @@ from pipelines.reporting.table import BASELINE, ResultRow, print_table, results_
 from pipelines.reporting.writers import (
     FoldResult,
     GroupResult,
+    write_comparison_csv,
     write_results_by_group_csv,
     write_results_csv,
     write_results_json,
@@ -12,5 +13,5 @@ from pipelines.reporting.writers import (
 
 __all__ = [
     "BASELINE", "FoldResult", "GroupResult", "ResultRow", "print_table", "results_table", "verdict",
-    "write_results_by_group_csv", "write_results_csv", "write_results_json", "write_submission",
+    "write_comparison_csv", "write_results_by_group_csv", "write_results_csv", "write_results_json", "write_submission",
 ]  # fmt: skip

@@ -29,6 +29,7 @@ from pipelines.metrics import (
 )
 from pipelines.reporting.measured import Measured
 from pipelines.reporting.paired import Methods, PairedStatistics
+from pipelines.reporting.strata import Stratum, compare_strata
 from pipelines.reporting.table import BASELINE
 
 CONTROLS = ("none-matched", "self-kd")
@@ -60,14 +61,42 @@ class Comparison:
     verdict: Verdict
 
 
-def compare_methods(known: Methods, metric: Metric[Any], *, n_train: float, n_test: float) -> list[Comparison]:
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison by one metric found.
+
+    Attributes:
+        baseline: value of visual only.
+        comparisons: every other method, in the order given.
+        noise: of `seed_noise`.
+        strata: the same by sex and age, where known.
+    """
+
+    baseline: Estimate
+    comparisons: Sequence[Comparison]
+    noise: float
+    strata: Sequence[Stratum]
+
+
+def compare(known: Methods, metric: Metric[Any], strata: Mapping[tuple[str, str], Methods]) -> Compared:
+    """Everything that can be said by one metric. Args are those of `compare_methods` and `compare_strata`."""
+    return Compared(
+        comparisons=compare_methods(known, metric),
+        baseline=known.value(metric, BASELINE) or _NOTHING,
+        noise=seed_noise(known, metric),
+        strata=compare_strata(strata, metric),
+    )
+
+
+def compare_methods(known: Methods, metric: Metric[Any]) -> list[Comparison]:
     """Compare every method that is not the baseline.
+
+    Folds part the groups: with F of them a model is built from F - 1 parts and tested on one, which is all that the
+    corrected test needs to know. A single fold has no test.
 
     Args:
         known: predictions of `none` and at least one other method, on the same cells.
         metric: by which; of continuous dimensions their mean is compared.
-        n_train: groups that a model is built from, validation included, a mean over folds.
-        n_test: groups that it is tested on.
 
     Raises:
         ValueError: there is no baseline.
@@ -76,7 +105,10 @@ def compare_methods(known: Methods, metric: Metric[Any], *, n_train: float, n_te
         raise ValueError(f"nothing can be compared without {BASELINE!r} among {list(known.seeds)}")
     others = [method for method in known.seeds if method != BASELINE]
     differences = {method: cell_differences(known, metric, method, BASELINE) for method in others}
-    tests = {m: corrected_t_test(values, n_train=n_train, n_test=n_test) for m, values in differences.items()}
+    tests = {
+        method: corrected_t_test(values, n_train=max(values.shape[1] - 1, 1), n_test=1)
+        for method, values in differences.items()
+    }
     adjusted = holm({method: tests[method].p for method in others if method not in CONTROLS})
     return [
         _compared(known, metric, method, tests[method], adjusted.get(method, nan), effect_size(differences[method]))
@@ -90,7 +122,7 @@ def _compared(
     against = {
         name: difference
         for name in (BASELINE, *CONTROLS)
-        if name in known.seeds and name != method and (difference := _difference(known, metric, method, name))
+        if name in known.seeds and name != method and (difference := known.difference(metric, method, name))
     }
     verdict = judge_gain(
         against.get(BASELINE, _NOTHING),
@@ -101,7 +133,7 @@ def _compared(
     )
     return Comparison(
         method=method,
-        value=_value(known, metric, method),
+        value=known.value(metric, method) or _NOTHING,
         against=against,
         test=test,
         p=p,
@@ -129,7 +161,7 @@ def _cell_difference(metric: Metric[Any], mine: Measured, theirs: Measured) -> f
         return nan
     values = []
     for part in (mine, theirs):
-        statistics = part.statistics(metric, common)
+        statistics = part.only(common).statistics(metric)
         values.append(float(np.mean(metric.value(statistics, np.ones((1, len(statistics.groups))))[0])))
     return values[0] - values[1]
 
@@ -141,19 +173,7 @@ def seed_noise(known: Methods, metric: Metric[Any]) -> float:
     return float(np.mean([abs(a - b) for a, b in combinations(values, 2)])) if len(values) > 1 else nan
 
 
-def _paired(known: Methods, metric: Metric[Any], method: str, baseline: str | None) -> PairedStatistics:
-    return PairedStatistics.of(metric, known.seeds[method], known.seeds[baseline] if baseline else None)
-
-
-def _difference(known: Methods, metric: Metric[Any], method: str, baseline: str) -> Estimate | None:
-    return _paired(known, metric, method, baseline).estimates(known.sampler, None)[1]
-
-
-def _value(known: Methods, metric: Metric[Any], method: str) -> Estimate:
-    return _paired(known, metric, method, None).estimates(known.sampler, None)[0] or _NOTHING
-
-
 def _negative(known: Methods, metric: Metric[Any], method: str) -> NegativeTransfer:
-    shared = _paired(known, metric, method, BASELINE).shared
+    shared = PairedStatistics.of(metric, known.seeds[method], known.seeds[BASELINE]).shared
     values: Sequence[Mapping[str, float]] = [group_values(metric, side) for side in shared] if shared else [{}, {}]
     return negative_transfer(*values, higher_is_better=metric.higher_is_better)

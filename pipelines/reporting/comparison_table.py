@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.metrics import Estimate, Metric
-from pipelines.reporting.comparison import CONTROLS, Comparison
+from pipelines.reporting.comparison import CONTROLS, Compared, Comparison
 from pipelines.reporting.table import BASELINE, HEADLINE, format_interval, format_number
 
 _AGAINST = {BASELINE: "visual only", "none-matched": "none-matched", "self-kd": "self-kd"}
@@ -21,7 +21,7 @@ _STYLES = {"gain": "green", "worse": "red"}
 
 
 def comparison_table(
-    comparisons: Sequence[Comparison], baseline: float, *, metric: Metric[Any], title: str, note: str
+    comparisons: Sequence[Comparison], baseline: Estimate, *, metric: Metric[Any], title: str, note: str
 ) -> Table:
     """A block a method: its value, and a line for each of those it is compared with.
 
@@ -32,16 +32,13 @@ def comparison_table(
         title: what was compared on what.
         note: how it was measured.
     """
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=HORIZONTALS, show_edge=False,
-        caption="\n" + note, caption_justify="left", caption_style="dim", border_style="dim", padding=(0, 1, 0, 0),
-    )  # fmt: skip
+    table = bare_table(title, note)
     table.add_column("method", overflow="fold")
     table.add_column(metric.name + (" %" if metric.percent else ""), justify="right", no_wrap=True)
     table.add_column("difference", justify="right", no_wrap=True)
     table.add_column("to", no_wrap=True)
     table.add_column("p", justify="right", no_wrap=True)
-    table.add_row(BASELINE, format_number(baseline, metric), "", "", "", style="dim")
+    table.add_row(BASELINE, format_number(baseline.value, metric), "", "", "", style="dim")
     for item in comparisons:
         style = f"{_STYLES.get(item.verdict.kind, '')} {'bold' if item.method == HEADLINE else ''}".strip()
         names = [name for name in _AGAINST if name in item.against]
@@ -50,7 +47,7 @@ def comparison_table(
             table.add_row(
                 item.method if first else "",
                 format_number(item.value.value, metric) if first else "",
-                _difference(item.against[name], metric),
+                format_difference(item.against[name], metric),
                 _AGAINST[name],
                 "" if isnan(item.p) or not first else f"{item.p:.3f}",
                 style=style,
@@ -75,23 +72,27 @@ def sentences(comparisons: Sequence[Comparison], *, metric: Metric[Any], noise: 
     return lines
 
 
-def print_comparison(
-    console: Console,
-    comparisons: Sequence[Comparison],
-    baseline: float,
-    *,
-    metric: Metric[Any],
-    title: str,
-    note: str,
-    noise: float,
-) -> None:
-    """Print the table and the sentences. Args are those of `comparison_table` and `sentences`."""
-    console.print(comparison_table(comparisons, baseline, metric=metric, title=title, note=note))
+def print_comparison(console: Console, compared: Compared, *, metric: Metric[Any], title: str, note: str) -> None:
+    """Print the table and the sentences. Args are those of `comparison_table`."""
+    table = comparison_table(compared.comparisons, compared.baseline, metric=metric, title=title, note=note)
+    console.print(table)
     console.print()
-    for line in sentences(comparisons, metric=metric, noise=noise):
+    for line in sentences(compared.comparisons, metric=metric, noise=compared.noise):
         console.print(Text(line))
 
 
-def _difference(estimate: Estimate, metric: Metric[Any]) -> str:
+def bare_table(title: str, note: str) -> Table:
+    """A table without columns, in the style of all below a comparison; `note` may be empty."""
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=HORIZONTALS, show_edge=False,
+        caption="\n" + note if note else None, caption_justify="left", caption_style="dim", border_style="dim",
+        padding=(0, 1, 0, 0),
+    )  # fmt: skip
+
+
+def format_difference(estimate: Estimate | None, metric: Metric[Any]) -> str:
+    """E.g. `+3.1 [-0.4, +6.2]`; empty where there is nothing to pair."""
+    if estimate is None:
+        return ""
     interval = format_interval(estimate.low, estimate.high, metric, signed=True)
     return f"{format_number(estimate.value, metric, signed=True)} {interval}".rstrip()

@@ -34,8 +34,12 @@ class Measured(ABC):
         """Annotated frames of continuous predictions, 0 for classes."""
 
     @abstractmethod
-    def statistics(self, metric: Metric[Any], clips: Set[str] | None = None) -> GroupStatistics:
-        """A metric's statistics a group, of all clips or of some. ValueError where none is left."""
+    def only(self, clips: Set[str]) -> "Measured":
+        """The same of some clips; those that were not predicted are not missed."""
+
+    @abstractmethod
+    def statistics(self, metric: Metric[Any]) -> GroupStatistics:
+        """A metric's statistics a group. ValueError where there is no clip."""
 
     @property
     def clips_by_group(self) -> dict[str, int]:
@@ -57,12 +61,15 @@ class MeasuredClasses(Measured):
     def frames(self) -> int:
         return 0
 
-    def statistics(self, metric: Metric[Any], clips: Set[str] | None = None) -> GroupStatistics:
+    def only(self, clips: Set[str]) -> "MeasuredClasses":
         whole = self.predictions
-        if clips is not None:
-            kept = np.array([clip in clips for clip in whole.clips.tolist()])
-            whole = Predictions(whole.groups[kept], whole.clips[kept], whole.target[kept], whole.scores[kept])
-        return metric.accumulate(whole)
+        kept = np.array([clip in clips for clip in whole.clips.tolist()], dtype=bool)
+        return MeasuredClasses(
+            Predictions(whole.groups[kept], whole.clips[kept], whole.target[kept], whole.scores[kept])
+        )
+
+    def statistics(self, metric: Metric[Any]) -> GroupStatistics:
+        return metric.accumulate(self.predictions)
 
 
 @dataclass(frozen=True)
@@ -88,9 +95,11 @@ class MeasuredTrials(Measured):
     def frames(self) -> int:
         return sum(trial.frames for trial in self.trials.values())
 
-    def statistics(self, metric: Metric[Any], clips: Set[str] | None = None) -> GroupStatistics:
-        kept = [trial for clip, trial in self.trials.items() if clips is None or clip in clips]
-        return metric.merge([trial.statistics[_way(metric)] for trial in kept])
+    def only(self, clips: Set[str]) -> "MeasuredTrials":
+        return MeasuredTrials({clip: trial for clip, trial in self.trials.items() if clip in clips})
+
+    def statistics(self, metric: Metric[Any]) -> GroupStatistics:
+        return metric.merge([trial.statistics[_way(metric)] for trial in self.trials.values()])
 
 
 def measure(path: Path, task: Task) -> Measured:

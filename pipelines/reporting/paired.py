@@ -1,6 +1,6 @@
 """Predictions of several methods on the same test clips: read once, resampled alike, paired clip by clip."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class PairedStatistics:
         common = parts[0].group_of.keys() & baseline[0].group_of.keys() if baseline is not None else set()
         if baseline is None or not common:
             return cls(metric, own, None)
-        mine, theirs = ([part.statistics(metric, common) for part in side] for side in (parts, baseline))
+        mine, theirs = ([part.only(common).statistics(metric) for part in side] for side in (parts, baseline))
         return cls(metric, own, (mine, theirs))
 
     def estimates(self, sampler: Sampler, dimension: int | None) -> tuple[Estimate | None, Estimate | None]:
@@ -75,6 +75,22 @@ class Methods:
     seeds: Mapping[str, Sequence[Measured]]
     sampler: Sampler
 
+    def value(self, metric: Metric[Any], method: str) -> Estimate | None:
+        """The metric of a method on all its clips, the mean of continuous dimensions; None where there is no clip."""
+        return PairedStatistics.of(metric, self.seeds[method], None).estimates(self.sampler, None)[0]
+
+    def difference(self, metric: Metric[Any], method: str, baseline: str) -> Estimate | None:
+        """Method minus baseline on the clips that both predict; None where there are none."""
+        pair = PairedStatistics.of(metric, self.seeds[method], self.seeds[baseline])
+        return pair.estimates(self.sampler, None)[1]
+
+    def only(self, clips: Set[str]) -> "Methods":
+        """The same of some clips, their groups resampled among themselves; no group is resampled where none is left."""
+        cells = {m: {cell: part.only(clips) for cell, part in parts.items()} for m, parts in self.cells.items()}
+        seeds = {method: [part.only(clips) for part in parts] for method, parts in self.seeds.items()}
+        sampler = _sampler(seeds, resamples=len(self.sampler.weights), confidence=self.sampler.confidence)
+        return Methods(cells=cells, seeds=seeds, sampler=sampler)
+
 
 def load_methods(predictions: Mapping[str, Files], task: Task, settings: EvaluationSettings) -> Methods:
     """Read predictions; continuous ones a trial at a time.
@@ -87,14 +103,19 @@ def load_methods(predictions: Mapping[str, Files], task: Task, settings: Evaluat
         for method, files in predictions.items()
     }
     seeds = {method: _joined(parts) for method, parts in cells.items()}
-    everyone = sorted({group for parts in seeds.values() for part in parts for group in part.clips_by_group})
-    if not everyone:
+    sampler = _sampler(seeds, resamples=settings.resamples, confidence=settings.confidence)
+    if not sampler.groups:
         paths = [path for files in predictions.values() for path in files.values()]
         raise MtpkdError(
             f"{paths[0].parent if paths else 'predictions'}: no method could predict any labelled test clip"
         )
-    weights = bootstrap_weights(len(everyone), settings.resamples, _BOOTSTRAP_SEED)
-    return Methods(cells=cells, seeds=seeds, sampler=Sampler(everyone, weights, settings.confidence))
+    return Methods(cells=cells, seeds=seeds, sampler=sampler)
+
+
+def _sampler(seeds: Mapping[str, Sequence[Measured]], *, resamples: int, confidence: float) -> Sampler:
+    everyone = sorted({group for parts in seeds.values() for part in parts for group in part.clips_by_group})
+    drawn = bootstrap_weights(len(everyone), resamples, _BOOTSTRAP_SEED) if everyone else np.zeros((resamples, 0))
+    return Sampler(everyone, drawn, confidence)
 
 
 def _joined(cells: ByCell) -> list[Measured]:

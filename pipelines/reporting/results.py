@@ -10,7 +10,7 @@ the trials' own values would be another, larger or smaller, number.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import nan
 from typing import Any
 
@@ -27,8 +27,9 @@ from pipelines.metrics import (
 )
 from pipelines.recipe import EvaluationSettings, Recipe, Task
 from pipelines.recipe.loading import plain
+from pipelines.reporting.comparison import compare_methods
 from pipelines.reporting.measured import Measured, MeasuredClasses
-from pipelines.reporting.paired import ByCell, Files, PairedStatistics, Sampler, load_methods
+from pipelines.reporting.paired import ByCell, Files, Methods, PairedStatistics, load_methods
 from pipelines.reporting.table import BASELINE, ResultRow
 from pipelines.reporting.writers import (
     FoldResult,
@@ -72,7 +73,7 @@ def compute_results(predictions: Mapping[str, Files], task: Task, settings: Eval
     """
     known = load_methods(predictions, task, settings)
     cells, seeds = known.cells, known.seeds
-    rows, notes = _rows(seeds, task, known.sampler)
+    rows, notes = _rows(known, task)
     return Results(
         rows=rows,
         folds=_fold_results(cells, task),
@@ -115,20 +116,30 @@ def read_rows(workspace: Workspace, metric: str) -> list[ResultRow]:
     return [ResultRow(**row) for row in rows]
 
 
-def _rows(
-    seeds: Mapping[str, Sequence[Measured]], task: Task, sampler: Sampler
-) -> tuple[dict[str, list[ResultRow]], list[str]]:
+def _rows(known: Methods, task: Task) -> tuple[dict[str, list[ResultRow]], list[str]]:
     """The rows of every metric, and the notes on them."""
     rows: dict[str, list[ResultRow]] = {}
     notes: dict[str, None] = {}
     for metric in metrics_for(task):
-        for method, parts in seeds.items():
-            comparison = PairedStatistics.of(metric, parts, seeds.get(BASELINE) if method != BASELINE else None)
+        verdicts = _verdicts(known, metric)
+        for method, parts in known.seeds.items():
+            baseline = known.seeds.get(BASELINE) if method != BASELINE else None
+            comparison = PairedStatistics.of(metric, parts, baseline)
             for name, dimension in _columns(metric, task).items():
-                estimates = comparison.estimates(sampler, dimension)
+                estimates = comparison.estimates(known.sampler, dimension)
                 notes |= {f"{method}, {name}: {item.note}": None for item in estimates if item and item.note}
-                rows.setdefault(name, []).append(_row(method, parts[0], *estimates))
+                sentence = verdicts.get(method, "") if dimension is None else ""
+                rows.setdefault(name, []).append(_row(method, parts[0], *estimates, sentence))
     return rows, list(notes)
+
+
+def _verdicts(known: Methods, metric: Metric[Any]) -> dict[str, str]:
+    """Student -> what its comparison with the baseline allows to say; empty without a baseline."""
+    students = {method: parts for method, parts in known.cells.items() if not method.startswith(TEACHER)}
+    if BASELINE not in students:
+        return {}
+    found = compare_methods(replace(known, cells=students, seeds={m: known.seeds[m] for m in students}), metric)
+    return {item.method: item.verdict.sentence for item in found}
 
 
 def _columns(metric: Metric[Any], task: Task) -> dict[str, int | None]:
@@ -137,7 +148,7 @@ def _columns(metric: Metric[Any], task: Task) -> dict[str, int | None]:
     return {metric.name: None} | {f"{metric.name}-{label}": k for k, label in enumerate(labels)}
 
 
-def _row(method: str, part: Measured, value: Estimate | None, difference: Estimate | None) -> ResultRow:
+def _row(method: str, part: Measured, value: Estimate | None, difference: Estimate | None, verdict: str) -> ResultRow:
     return ResultRow(
         method=method.removeprefix(TEACHER),
         role="teacher" if method.startswith(TEACHER) else "student",
@@ -150,6 +161,7 @@ def _row(method: str, part: Measured, value: Estimate | None, difference: Estima
         difference_low=difference.low if difference else nan,
         difference_high=difference.high if difference else nan,
         frames=part.frames,
+        verdict=verdict,
     )
 
 
@@ -205,6 +217,8 @@ def describe_protocol(recipe: Recipe) -> str:
     }[protocol.name]
     seeds = f"{len(protocol.seeds)} seed{'s' if len(protocol.seeds) > 1 else ''}"
     note = f"{name}, {seeds}, {recipe.evaluation.resamples} resamples of test {unit}s"
+    if protocol.labelled < 1:
+        note += f", {100 * protocol.labelled:g} % of training {unit}s labelled"
     if len(protocol.seeds) > 1:
         return note
     # Two trainings of one model differ by points, and the interval over groups does not know.

@@ -4,8 +4,7 @@ Decisions. It fits 80 columns and says everything without colour: the interval o
 "does it cross zero?" is seen before it is read. The drawing is to the scale of the students, where the question is; an
 arrow head stands for what lies beyond it. Continuous dimensions have a column each; interval, difference and verdict
 are those of their mean, and where the drawing does not fit beside them it is left out, because no number may be. The
-verdict is read off the interval of the paired difference, never off two intervals side by side. Nothing else is
-computed here.
+verdict is `metrics.judge_gain`'s, word for word what `mtpkd compare` says. Nothing is computed here.
 """
 
 import re
@@ -38,7 +37,8 @@ class ResultRow:
     """One line of the table: a method's value and its paired difference to the visual-only baseline.
 
     Values are in the metric's own unit (accuracy 0.75, not 75). NaN where there is none: an interval over one group,
-    the baseline's difference to itself. `clips` are clips, or trials with `frames` annotated frames in all.
+    the baseline's difference to itself. `clips` are clips, or trials with `frames` annotated frames in all. `verdict`
+    is the sentence on a student that was compared with the baseline, empty for all others.
     """
 
     method: str
@@ -52,6 +52,7 @@ class ResultRow:
     difference_low: float = UNDEFINED
     difference_high: float = UNDEFINED
     frames: int = 0
+    verdict: str = ""
 
     @property
     def is_baseline(self) -> bool:
@@ -122,19 +123,9 @@ def _add_rows(
             table.add_row(*cells, style="bold" if row.method == HEADLINE else "")
 
 
-def verdict(row: ResultRow, metric: Metric[Any]) -> str:
-    """What the interval of a method's difference to the baseline allows to say, in words."""
-    if isnan(row.difference):
-        return f"{row.method}: not compared, there is no {BASELINE_WORDS} student"
-    difference = _difference(row, metric)
-    if isnan(row.difference_low):
-        return f"{row.method}: {difference} against {BASELINE_WORDS}; no interval, so no verdict"
-    size = format_number(abs(row.difference), metric) + (" points" if metric.percent else "")
-    if _direction(row, metric) > 0:
-        return f"{row.method}: gain of {size} over {BASELINE_WORDS} ({difference})"
-    if _direction(row, metric) < 0:
-        return f"{row.method}: worse than {BASELINE_WORDS} by {size} ({difference})"
-    return f"{row.method}: no detectable gain over {BASELINE_WORDS} ({difference})"
+def verdict(row: ResultRow) -> str:
+    """What a student's comparison with the baseline allows to say, in words."""
+    return f"{row.method}: {row.verdict or f'not compared, there is no {BASELINE_WORDS} student'}"
 
 
 def print_table(
@@ -167,7 +158,7 @@ def print_table(
     console.print(full if fits else table(drawn=False))
     for row in rows:
         if row.method == HEADLINE:
-            console.print(Text("\n" + verdict(row, metric), style="bold"))
+            console.print(Text("\n" + verdict(row), style="bold"))
 
 
 def _title(rows: Sequence[ResultRow], metric: Metric[Any], task: Task, unit: str) -> Text:

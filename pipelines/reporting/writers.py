@@ -1,11 +1,11 @@
-"""results.csv, results_by_group.csv and results.json: plain records in, whole files out.
+"""results.csv, results_by_group.csv, results.json and comparison.csv: plain records in, whole files out.
 
 Decisions. Numbers are written with every digit, so that reading them back gives the same float. A value that is not
 defined is `nan` in CSV, which every reader of floats takes, and null in JSON, which has no NaN.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from pipelines.errors import MtpkdError
+from pipelines.reporting.comparison import Compared
+from pipelines.reporting.table import BASELINE
 from pipelines.workspace import write_csv, write_text
 
 
@@ -60,6 +62,48 @@ def write_results_by_group_csv(path: Path, rows: Sequence[GroupResult]) -> None:
             for row in rows
         ),
     )
+
+
+def write_comparison_csv(path: Path, by_share: Mapping[float, Mapping[str, Compared]]) -> None:
+    """Write one row a method and what it is compared with: visual only and each control, itself with nothing.
+
+    Args:
+        by_share: share of the training groups with labels -> metric -> what was found.
+
+    Raises:
+        MtpkdError: the file cannot be written.
+    """
+    rows = [
+        [share, metric, *row]
+        for share, by_metric in by_share.items()
+        for metric, compared in by_metric.items()
+        for row in _comparison_rows(compared)
+    ]
+    _write(write_csv, path, _COMPARISON, ([_text(value) for value in row] for row in rows))
+
+
+_COMPARISON = (
+    "labelled", "metric", "method", "value", "low", "high", "reference", "difference", "difference_low",
+    "difference_high", "p", "effect_size", "groups", "groups_worse", "verdict",
+)  # fmt: skip
+
+
+def _comparison_rows(compared: Compared) -> Iterator[list[object]]:
+    """From `method` on. What is only asked against visual only is left empty in the other rows."""
+    value = compared.baseline
+    yield [BASELINE, value.value, value.low, value.high, *[""] * 9]
+    for item in compared.comparisons:
+        for reference, estimate in item.against.items():
+            judged: list[object] = [""] * 5
+            if reference == BASELINE:
+                negative = item.negative
+                judged = [item.p, item.effect.value, negative.groups, len(negative.losses), item.verdict.kind]
+            own = [item.method, item.value.value, item.value.low, item.value.high]
+            yield [*own, reference, estimate.value, estimate.low, estimate.high, *judged]
+
+
+def _text(value: object) -> object:
+    return repr(float(value)) if isinstance(value, float) else value
 
 
 def write_results_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch.nn.functional import cosine_similarity
 
 from pipelines.cache.embeddings import Column, EmbeddingStore, write_embeddings
 from pipelines.errors import LeakageError
 from pipelines.models.context import centre
-from pipelines.models.teachers import Aligned, Aligner, FusionTeacher
+from pipelines.models.teachers import Aligned, Aligner, FixedTeacher, FusionTeacher
 from pipelines.objectives.task_loss import per_sample_loss
 from pipelines.protocols.splits import Fit
 from pipelines.recipe import JOINT, Recipe
@@ -52,7 +53,9 @@ def artifacts_of(unit: FitUnit) -> list[Artifact]:
     cell, fit = unit.cell, unit.fit
     teachers = {f"teacher {name}": cell.teacher(fit, name) for name in cell.recipe.teacher_subsets}
     embeddings = {"embeddings": cell.embeddings(fit)}
-    keys = cell.learning_keys("model", "alignment", "training.alignment", "prevalent", "privileged", "teachers.subsets")
+    keys = cell.learning_keys(
+        "model", "alignment", "training.alignment", "prevalent", "privileged", "teachers.subsets", "teachers.joint"
+    )
     keys |= {"train": list(fit.train), "validation": list(fit.validation)}
     adapters = Artifact(
         path=cell.adapters(fit),
@@ -72,7 +75,8 @@ def _train_adapters(unit: FitUnit, job: Job) -> dict[str, Any]:
 
     def build(fabric: Fabric) -> AlignmentProblem:
         network = _make_aligner(cell)
-        network.joint.load_state_dict(load_checkpoint(cell.teacher(fit, JOINT)).state)
+        if isinstance(network.joint, FusionTeacher):
+            network.joint.load_state_dict(load_checkpoint(cell.teacher(fit, JOINT)).state)
         return AlignmentProblem(
             network=network,
             columns=_teacher_columns(cell),
@@ -94,7 +98,9 @@ def _train_adapters(unit: FitUnit, job: Job) -> dict[str, Any]:
 
 
 def _columns(cell: Cell) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*cell.recipe.modalities, *_teacher_columns(cell).values())))
+    """Of the table that is aligned: modalities, and every teacher's own embedding that is no modality's."""
+    finished = (teacher_column(cell, JOINT),) if cell.recipe.teachers.model == "forest" else ()
+    return tuple(dict.fromkeys((*cell.recipe.modalities, *_teacher_columns(cell).values(), *finished)))
 
 
 def _teacher_columns(cell: Cell) -> dict[str, str]:
@@ -104,12 +110,15 @@ def _teacher_columns(cell: Cell) -> dict[str, str]:
 
 def _make_aligner(cell: Cell) -> Aligner:
     recipe = cell.recipe
-    joint = FusionTeacher(
-        modalities=recipe.modalities,
-        settings=recipe.model,
-        num_outputs=cell.task.num_outputs,
-        context=recipe.windows.context,
-    )
+    if recipe.teachers.model == "forest":
+        joint = FixedTeacher(column=teacher_column(cell, JOINT), num_outputs=cell.task.num_outputs)
+    else:
+        joint = FusionTeacher(
+            modalities=recipe.teacher_subsets[JOINT],
+            settings=recipe.model,
+            num_outputs=cell.task.num_outputs,
+            context=recipe.windows.context,
+        )
     teachers = tuple(name for name in recipe.teacher_subsets if name != JOINT)
     return Aligner(teachers=teachers, joint=joint, settings=recipe.model)
 
@@ -136,9 +145,9 @@ def _apply(network: Aligner, cell: Cell, table: EmbeddingTable, sampling: float)
 
 
 def _can_speak(table: EmbeddingTable, cell: Cell) -> dict[str, torch.Tensor]:
-    """{teacher: (N,) bool}: the joint teacher speaks wherever any modality is there."""
+    """{teacher: (N,) bool}: the joint teacher speaks wherever any of its modalities is there."""
     there = {name: table.present[column] for name, column in _teacher_columns(cell).items()}
-    there[JOINT] = torch.stack([table.present[name] for name in cell.recipe.modalities]).any(0)
+    there[JOINT] = torch.stack([table.present[name] for name in cell.recipe.teacher_subsets[JOINT]]).any(0)
     return there
 
 
@@ -146,20 +155,48 @@ def _write_aligned(unit: FitUnit, job: Job) -> dict[str, Any]:
     cell, recipe = unit.cell, unit.cell.recipe
     rows = cell.of((*cell.split.train, *cell.split.validation))
     table = _table(unit, rows)
-    samplings = recipe.windows.samplings
+    samplings = cell.samplings
     network, there = _load_aligner(cell, unit.fit), _can_speak(table, cell)
     views = [_apply(network, cell, table, (view + 0.5) / samplings) for view in range(samplings)]
     columns: dict[str, Column] = {}
     for name in recipe.teacher_subsets:
         # A teacher that does not see the face says the same at every temporal sampling of it.
-        kept = views if "faces" in recipe.teacher_subsets[name] else views[:1]
+        sees_video = any(recipe.corpus.kinds[modality] == "video" for modality in recipe.teacher_subsets[name])
+        kept = views if sees_video else views[:1]
         embeddings = np.stack([view.embeddings[name].numpy() for view in kept], 1)
         outputs = np.stack([view.outputs[name].numpy() for view in kept], 1)
         present = there[name].numpy()
         columns[name] = masked_column(embeddings[present], outputs[present], present)
     with atomic_path(job.path) as partial_path:
         write_embeddings(partial_path, EmbeddingStore(clips=tuple(row.name for row in rows), columns=columns))
-    return {"clips": len(rows)}
+    return {"clips": len(rows), "alignment_gap": _alignment_gap(unit, table, views[0])}
+
+
+@torch.no_grad()
+def _alignment_gap(unit: FitUnit, table: EmbeddingTable, aligned: Aligned) -> dict[str, dict[str, float]]:
+    """{teacher: mean 1 - cosine to the joint embedding, before and after}, NaN where no clip has both.
+
+    On clips of the validation groups, which moved no weight here. Before: the teacher's own embedding, and the joint
+    one as stage 2 left it. At the first temporal sampling, labels or none.
+    """
+    cell, draw = unit.cell, 0.5 / unit.cell.samplings
+    joint = _make_aligner(cell).joint.eval()
+    if isinstance(joint, FusionTeacher):
+        joint.load_state_dict(load_checkpoint(cell.teacher(unit.fit, JOINT)).state)
+    validation = set(cell.split.validation)
+    held_out = torch.tensor([row.group in validation for row in table.rows], dtype=torch.bool)
+    there, gaps = _can_speak(table, cell), {}
+    for name, column in _teacher_columns(cell).items():
+        rows = torch.nonzero(held_out & there[name] & there[JOINT]).flatten()
+        sides: dict[str, list[torch.Tensor]] = {"before": [], "after": []}
+        for part in rows.split(_ALIGNED_AT_ONCE):
+            embeddings = table.embeddings(part, torch.full((len(part),), draw))
+            whole, _ = joint(embeddings, table.presence(part))
+            sides["before"].append(1 - cosine_similarity(centre(embeddings[column]), whole))
+            adapted, drawn_to = aligned.embeddings[name][part], aligned.embeddings[JOINT][part]
+            sides["after"].append(1 - cosine_similarity(adapted, drawn_to))
+        gaps[name] = {side: torch.cat(parts).mean().item() if len(rows) else np.nan for side, parts in sides.items()}
+    return gaps
 
 
 def _table(unit: FitUnit, rows: Sequence[Sample]) -> EmbeddingTable:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ from pipelines.cache.tables import ClipRow, read_clips
 from pipelines.corpora import published_hold_out, task_of
 from pipelines.errors import SettingsError
 from pipelines.protocols.splits import Fit, Split, make_fits, make_splits
-from pipelines.recipe import Recipe, Task
+from pipelines.recipe import JOINT, Recipe, Task
 from pipelines.recipe.loading import plain
+from pipelines.training.labels import LabelScale
 from pipelines.training.samples import Sample, make_samples
 from pipelines.workspace import Workspace, identify
 
@@ -54,18 +56,30 @@ class Cell:
     def of(self, groups: Iterable[str]) -> list[Sample]:
         """The samples (clips, or windows of them) of some groups, in the order of the table.
 
-        Labels that the protocol hides are gone here already: nothing that trains can look at them.
+        Labels that the protocol hides are gone here already: nothing that trains can look at them. Continuous ones of
+        whole clips are on the scale that networks learn them on.
         """
         samples = make_samples(self.clips_of(groups), self.workspace, self.recipe.windows)
-        hidden = set(self.split.unlabelled)
-        return [replace(sample, label=None) if sample.group in hidden else sample for sample in samples]
+        hidden, scale = set(self.split.unlabelled), self.label_scale
+        samples = [replace(sample, label=None) if sample.group in hidden else sample for sample in samples]
+        if scale is None:
+            return samples
+        return [replace(s, label=scale.standardised(s.label)) if isinstance(s.label, tuple) else s for s in samples]
+
+    @cached_property
+    def label_scale(self) -> LabelScale | None:
+        """Of the labels of this split's training clips, for continuous labels of whole clips."""
+        if not self.recipe.continuous_clips:
+            return None
+        rows = self.clips_of(set(self.split.train) - set(self.split.unlabelled))
+        return LabelScale.of([row.label for row in rows if isinstance(row.label, tuple)], self.task.num_outputs)
 
     def digest(self, groups: Iterable[str]) -> str:
         """Changes with clips, labels and coverage of some groups: other clips do not make an artifact stale."""
         rows = self.clips_of(groups)
         lines = [f"{row.clip}\t{row.group}\t{row.label}\t{sorted(row.coverage.items())}" for row in rows]
         lines += [f"hidden\t{group}" for group in sorted({row.group for row in rows} & set(self.split.unlabelled))]
-        if self.task.kind == "continuous":
+        if self.recipe.corpus.continuous:
             shards = sorted({self.workspace.shard("annotations", row.group) for row in rows})
             lines += [f"{shard.name}\t{(identify(shard) or {}).get('sha256')}" for shard in shards]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
@@ -94,12 +108,17 @@ class Cell:
         return self.folder if fit.name == "full" else self.folder / fit.name
 
     def is_fused(self, teacher: str) -> bool:
-        """Whether a teacher is more than one modality's encoder and head: it fuses modalities, or windows in time."""
-        return len(self.recipe.teacher_subsets[teacher]) > 1 or self.recipe.windows.context > 1
+        """Whether a teacher is more than a modality's encoder and head: a forest, or a fusion of modalities or time."""
+        return teacher == JOINT or len(self.recipe.teacher_subsets[teacher]) > 1 or not self.encoders_teach
+
+    @property
+    def encoders_teach(self) -> bool:
+        """Whether a modality's encoder and head are a teacher as they are."""
+        return self.recipe.windows.context == 1 and self.recipe.teachers.model == "network"
 
     def encoder(self, fit: Fit, modality: str) -> Path:
-        """The checkpoint of a modality's encoder and head, which is a teacher itself where windows have no context."""
-        folder = "teachers" if self.recipe.windows.context == 1 else "encoders"
+        """The checkpoint of a modality's encoder and head."""
+        folder = "teachers" if self.encoders_teach else "encoders"
         return self.fit_folder(fit) / folder / f"{modality}.safetensors"
 
     def teacher(self, fit: Fit, name: str) -> Path:
@@ -109,6 +128,12 @@ class Cell:
     def embeddings(self, fit: Fit) -> Path:
         """The embeddings of every training and validation sample."""
         return self.fit_folder(fit) / "embeddings.h5"
+
+    @property
+    def samplings(self) -> int:
+        """Temporal samplings that are embedded: only of a video is there more than one."""
+        kinds = [self.recipe.corpus.kinds[modality] for modality in self.recipe.modalities]
+        return self.recipe.windows.samplings if "video" in kinds else 1
 
     @property
     def hallucination(self) -> Path:
@@ -129,7 +154,7 @@ class Cell:
 
     def shards(self, modality: str, groups: Iterable[str]) -> dict[str, Path]:
         """Shard name -> file, for fingerprints."""
-        kind = modality if modality in ("faces", "audio") else "biosignals"
+        kind = self.recipe.shard_kind(modality)
         return {f"{kind}/{group}": self.workspace.shard(kind, group) for group in sorted(set(groups))}
 
     def learning_keys(self, *names: str) -> dict[str, object]:
@@ -144,6 +169,8 @@ class Cell:
         }
         if self.recipe.windows.kind == "sliding":
             keys["windows"] = values["windows"]
+        if self.label_scale is not None:
+            keys["label_scale"] = self.label_scale.to_schema()
         for name in names:
             value: object = values
             for part in name.split("."):

@@ -1,117 +1,139 @@
 """Comparing methods: methods x folds x seeds on identical splits, and what the numbers allow to say.
 
-No stage of its own: it runs the five, so finished cells are skipped, and reads their predictions.
+No stage of its own: it runs the five, so finished cells are skipped, and reads what they left. Several shares of labels
+are so many comparisons, each in a workspace of its own around one cache.
 """
 
-import csv
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from pipelines import __version__
 from pipelines.corpora import task_of
+from pipelines.errors import SettingsError
 from pipelines.metrics import Metric, metrics_for
 from pipelines.objectives import METHODS, make_objective
 from pipelines.recipe import Recipe
-from pipelines.reporting.comparison import Comparison, compare_methods, seed_noise
-from pipelines.reporting.paired import Methods, load_methods
+from pipelines.recipe.loading import override_recipe, plain
+from pipelines.reporting.comparison import Compared, compare
+from pipelines.reporting.comparison_plots import plot_curve, plot_differences, plot_selection
+from pipelines.reporting.paired import load_methods
+from pipelines.reporting.strata import stratify
 from pipelines.reporting.table import BASELINE
-from pipelines.reporting.writers import write_results_json
+from pipelines.reporting.training_record import TrainingRecord, read_training_record
+from pipelines.reporting.writers import write_comparison_csv, write_results_json
 from pipelines.stages import run_all
 from pipelines.stages.cells import Cell, load_cells
-from pipelines.workspace import Workspace, read_sidecar
+from pipelines.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Compared:
-    """What a comparison by one metric found.
+class Outcome:
+    """A finished comparison: by every metric of the task, and what happened inside."""
 
-    Attributes:
-        comparisons: one a method, in the order of the registry.
-        baseline: value of visual only.
-        noise: mean absolute difference of two trainings of visual only; NaN for one seed.
-        chosen: teacher -> share of the samples for which it spoke to MT-PKDOT, in the first and in the last epoch.
-        hallucination: privileged modality -> R^2 on validation groups, a mean over cells.
-    """
-
-    comparisons: list[Comparison]
-    baseline: float
-    noise: float
-    chosen: dict[str, tuple[float, float]]
-    hallucination: dict[str, float]
+    by_metric: dict[str, Compared]
+    record: TrainingRecord
 
 
 def run(
     recipe: Recipe,
     workspace: Workspace,
     *,
-    methods: tuple[str, ...] | None = None,
+    methods: Sequence[str] | None = None,
+    metric: Metric[Any] | None = None,
     workers: int | None = None,
-) -> dict[str, Compared]:
-    """Run what is stale and compare, by every metric of the task; writes comparison.json beside the results.
+) -> Outcome:
+    """Run what is stale and compare; writes comparison.json, comparison.csv and the plots beside the results.
 
     Args:
         methods: by default all; `none` is always among them.
+        metric: what is plotted, by default the task's headline.
 
     Raises:
         SettingsError: a method that does not exist.
     """
-    for name in methods or ():
-        make_objective(name, task_of(recipe.corpus), recipe.distillation)
-    chosen = tuple(name for name in METHODS if name == BASELINE or name in (methods or tuple(METHODS)))
+    chosen = _chosen(recipe, methods)
     settings = recipe.distillation.model_copy(update={"methods": chosen})
     recipe = recipe.model_copy(update={"distillation": settings})
     run_all(recipe, workspace, workers=workers)
     cells = load_cells(recipe, workspace)
-    files = {
-        method: {
-            (cell.split.fold, cell.split.seed): workspace.predictions(cell.split.fold, cell.split.seed, method)
-            for cell in cells
-        }
-        for method in chosen
-    }
+    files = {method: {_key(cell): workspace.predictions(*_key(cell), method) for cell in cells} for method in chosen}
     known = load_methods(files, cells[0].task, recipe.evaluation)
-    found = {metric.name: _compare(known, metric, cells) for metric in metrics_for(cells[0].task)}
-    content = {name: asdict(compared) for name, compared in found.items()}
-    write_results_json(workspace.root / "comparison.json", content)
-    return found
+    strata = stratify(known, {row.clip: row.attributes for row in cells[0].clips})
+    outcome = Outcome(
+        by_metric={item.name: compare(known, item, strata) for item in metrics_for(cells[0].task)},
+        record=_read_record(cells, chosen),
+    )
+    _write(outcome, recipe, workspace, metric or metrics_for(cells[0].task)[0])
+    return outcome
 
 
-def _compare(known: Methods, metric: Metric[Any], cells: list[Cell]) -> Compared:
-    n_train = float(np.mean([len(cell.split.train) + len(cell.split.validation) for cell in cells]))
-    n_test = float(np.mean([len(cell.split.test) for cell in cells]))
-    statistics = [part.statistics(metric) for part in known.seeds[BASELINE]]
-    values = [np.mean(metric.value(item, np.ones((1, len(item.groups))))[0]) for item in statistics]
-    return Compared(
-        comparisons=compare_methods(known, metric, n_train=n_train, n_test=n_test),
-        baseline=float(np.mean(values)),
-        noise=seed_noise(known, metric),
-        chosen=_chosen(cells),
-        hallucination=_hallucination(cells),
+def run_curve(
+    recipe: Recipe,
+    workspace: Workspace,
+    shares: Sequence[float],
+    *,
+    methods: Sequence[str] | None = None,
+    metric: Metric[Any] | None = None,
+    workers: int | None = None,
+) -> dict[float, Outcome]:
+    """Compare with several shares of the training groups labelled; also writes the curve, comparison/labelled.*.
+
+    All labels are used in the whole workspace, fewer in one of their own inside it, around the same cache.
+
+    Args:
+        shares: each in (0, 1]; the smallest is run first, because it is the one that may not do.
+        methods, metric: see `run`.
+
+    Raises:
+        SettingsError: a method that does not exist, or a share that is none or leaves too few groups with labels.
+    """
+    _chosen(recipe, methods)
+    recipes = {share: override_recipe(recipe, **{"protocol.labelled": share}) for share in sorted(set(shares))}
+    outcomes = {
+        share: run(changed, workspace.labelled(share), methods=methods, metric=metric, workers=workers)
+        for share, changed in recipes.items()
+    }
+    metric = metric or metrics_for(task_of(recipe.corpus))[0]
+    found = {share: outcome.by_metric for share, outcome in outcomes.items()}
+    folder = workspace.whole.comparison
+    write_comparison_csv(folder / "labelled.csv", found)
+    curve = {share: by_metric[metric.name] for share, by_metric in found.items()}
+    plot_curve(curve, metric, folder / "labelled.png")
+    return outcomes
+
+
+def _chosen(recipe: Recipe, methods: Sequence[str] | None) -> tuple[str, ...]:
+    """The methods in the order of the registry, the baseline among them."""
+    for name in methods or ():
+        make_objective(name, task_of(recipe.corpus), recipe.distillation)
+    chosen = tuple(name for name in METHODS if name == BASELINE or name in (methods or tuple(METHODS)))
+    if len(chosen) < 2:
+        raise SettingsError(f"--methods {BASELINE}: there is nothing to compare {BASELINE} with, name other methods")
+    return chosen
+
+
+def _key(cell: Cell) -> tuple[int, int]:
+    return cell.split.fold, cell.split.seed
+
+
+def _read_record(cells: Sequence[Cell], methods: Sequence[str]) -> TrainingRecord:
+    students = {method: [cell.workspace.student(*_key(cell), method) for cell in cells] for method in methods}
+    return read_training_record(
+        {method: [path.with_suffix(".history.csv") for path in paths] for method, paths in students.items()},
+        aligned=[cell.aligned(cell.full) for cell in cells],
+        hallucination=[cell.hallucination for cell in cells],
     )
 
 
-def _chosen(cells: list[Cell]) -> dict[str, tuple[float, float]]:
-    """Shares from the histories of MT-PKDOT's students, means over cells."""
-    firsts, lasts = [], []
-    for cell in cells:
-        path = cell.workspace.student(cell.split.fold, cell.split.seed, "mt-pkdot").with_suffix(".history.csv")
-        if path.exists():
-            rows = _rows(path)
-            firsts.append(rows[0])
-            lasts.append(rows[-1])
-    names = [name for name in firsts[0] if name.startswith("chosen/")] if firsts else []
-    first, last = ({name: float(np.mean([row[name] for row in rows])) for name in names} for rows in (firsts, lasts))
-    return {name.removeprefix("chosen/"): (first[name], last[name]) for name in names}
-
-
-def _rows(path: Path) -> list[dict[str, float]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
-
-
-def _hallucination(cells: list[Cell]) -> dict[str, float]:
-    records = [read_sidecar(cell.hallucination) for cell in cells]
-    scores = [record["details"]["r2_on_validation_subjects"] for record in records if record]
-    return {name: float(np.nanmean([score[name] for score in scores])) for name in (scores[0] if scores else ())}
+def _write(outcome: Outcome, recipe: Recipe, workspace: Workspace, metric: Metric[Any]) -> None:
+    content = {
+        "version": __version__,
+        "metrics": {name: asdict(compared) for name, compared in outcome.by_metric.items()},
+        **asdict(outcome.record),
+        "recipe": plain(recipe),
+    }
+    write_results_json(workspace.root / "comparison.json", content)
+    write_comparison_csv(workspace.root / "comparison.csv", {recipe.protocol.labelled: outcome.by_metric})
+    plot_differences(outcome.by_metric[metric.name].comparisons, metric, workspace.comparison / "methods.png")
+    plot_selection(outcome.record.teaching, workspace.comparison / "selection.png")

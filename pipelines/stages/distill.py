@@ -7,6 +7,7 @@ recipe and the normalisation. Nothing else is needed to predict.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ from torch import Tensor
 from pipelines.cache.embeddings import EmbeddingStore, read_embeddings
 from pipelines.errors import SettingsError
 from pipelines.models.student import StudentNetwork
-from pipelines.objectives import METHODS, make_objective
+from pipelines.objectives import METHODS, Objective, make_objective
 from pipelines.objectives.task_loss import per_sample_loss
+from pipelines.protocols.audit import Evidence
 from pipelines.recipe import JOINT, Recipe
-from pipelines.recipe.loading import plain
 from pipelines.stages.align import artifacts_of as aligned
 from pipelines.stages.align import read_losses
 from pipelines.stages.cells import Cell, FitUnit, load_cells
@@ -69,18 +70,16 @@ def artifacts_of(unit: StudentUnit) -> list[Artifact]:
     """The one checkpoint of a unit; a student without teachers does not depend on them."""
     cell = unit.cell
     full, *crossed = cell.fits()
-    objective = METHODS[unit.method]
+    objective = make_objective(unit.method, cell.task, cell.recipe.distillation)
     inputs = {"embeddings": cell.embeddings(full)}
     inputs |= {f"teacher {name}": cell.encoder(full, name) for name in cell.recipe.prevalent}
     keys = cell.learning_keys("model", "training.distillation", "prevalent", "privileged")
     keys |= {"train": list(full.train), "validation": list(full.validation)}
     keys["clips"] = cell.digest((*full.train, *full.validation))
-    keys["method"] = unit.method
+    keys |= {"method": unit.method, "distillation": objective.read_settings()}
     if objective.stands_in == "hallucination":
         inputs["hallucination net"] = cell.hallucination
     if objective.needs_teachers:
-        settings = plain(cell.recipe.distillation)
-        keys["distillation"] = {name: value for name, value in settings.items() if name != "methods"}
         if objective.teacher == "prevalent":
             name = _prevalent_teacher(cell)
             inputs |= {"prevalent teacher": cell.teacher(full, name)} if cell.is_fused(name) else {}
@@ -136,12 +135,12 @@ def _build_problem(unit: StudentUnit, encoders: dict[str, Checkpoint], fabric: F
     if network.hallucination is not None:
         network.load_hallucination(load_checkpoint(cell.hallucination).state)
     shared = problem_tables(cell, cell.full, recipe.prevalent, recipe.prevalent, fabric)
+    shared["inherited"] += _inherited(cell, METHODS[unit.method])
     objective = make_objective(unit.method, cell.task, recipe.distillation)
     teachers = None
     if objective.needs_teachers and objective.teacher == "prevalent":
         teachers = _visual_teacher(cell, shared["train"], fabric)
     elif objective.needs_teachers:
-        shared["inherited"] += provenance_of("alignment", load_checkpoint(cell.adapters(cell.full), weights=False))
         teachers = _teachers(cell, shared["train"], fabric)
     return DistillationProblem(
         network=network,
@@ -152,6 +151,19 @@ def _build_problem(unit: StudentUnit, encoders: dict[str, Checkpoint], fabric: F
         name="student",
         batch_size=recipe.training.distillation.batch_size,
     )
+
+
+def _inherited(cell: Cell, method: type[Objective]) -> tuple[Evidence, ...]:
+    """Whose clips the networks behind a student have seen, beside the encoders of the embeddings."""
+    behind: dict[str, Path] = {}
+    if method.stands_in == "hallucination":
+        behind["hallucination net"] = cell.hallucination
+    if method.needs_teachers and method.teacher == "aligned":
+        behind["alignment"] = cell.adapters(cell.full)
+    if method.needs_teachers and method.teacher == "prevalent":
+        behind["prevalent teacher"] = cell.teacher(cell.full, _prevalent_teacher(cell))
+    headers = {name: load_checkpoint(path, weights=False) for name, path in behind.items()}
+    return tuple(evidence for name, header in headers.items() for evidence in provenance_of(name, header))
 
 
 def _complete_state(encoders: dict[str, Checkpoint], problem: Problem) -> dict[str, Tensor]:

@@ -84,11 +84,11 @@ def write_submissions(recipe: Recipe, workspace: Workspace, folder: Path) -> lis
     """Write every student's predictions of all test trials in the challenge's format, one file a method and seed.
 
     Raises:
-        SettingsError: the task is none of continuous valence and arousal.
+        SettingsError: the corpus has no trials whose frames are annotated.
         MissingArtifact: before `evaluate`.
     """
     cells = load_cells(recipe, workspace)
-    if cells[0].task.kind != "continuous":
+    if not recipe.corpus.continuous:
         raise SettingsError(f"--submission: {recipe.corpus.name} has no submission format; affwild2 has")
     written = []
     for method in _trained_methods(cells, workspace):
@@ -162,7 +162,7 @@ def _predictions_artifact(unit: EvaluationUnit, method: str, memory: _Memory) ->
         inputs |= cell.shards(modality, cell.split.test)
     keys = {**cell.learning_keys(), "test": list(cell.split.test), "method": method}
     keys["clips"] = cell.digest(cell.split.test)
-    if cell.task.kind == "continuous":
+    if cell.recipe.corpus.continuous:
         keys |= {"smoothing": list(smoothing), "validation": cell.digest(cell.split.validation)}
         inputs["embeddings"] = cell.embeddings(cell.full)
     return Artifact(
@@ -187,21 +187,26 @@ def _predict(unit: EvaluationUnit, method: str, memory: _Memory, job: Job) -> di
         checkpoint, prefix = (loaded[number], "") if is_teacher else (loaded[0], f"encoders.{name}")
         columns[name] = memory.column(checkpoint, name, prefix)
     outputs, present = predict(cell, method, loaded, columns, memory.rows)
-    write = _write_classes if cell.task.kind == "classes" else partial(_write_frames, method, loaded)
+    write = partial(_write_frames, method, loaded) if cell.recipe.corpus.continuous else _write_clips
     details = write(cell, memory.rows, outputs, present, job.path)
     job.advance(len(memory.rows))
     return details
 
 
-def _write_classes(
+def _write_clips(
     cell: Cell, rows: Sequence[Sample], outputs: np.ndarray, present: np.ndarray, path: Path
 ) -> dict[str, Any]:
+    """One value a class or dimension for every clip; targets as they stand in the table of clips."""
     kept = [row for row, there in zip(rows, present, strict=True) if there]
+    labels = {row.clip: row.label for row in cell.clips_of(cell.split.test)}
+    of_classes = cell.task.kind == "classes"
+    target = np.array([labels[row.clip] for row in kept], np.int64 if of_classes else np.float64)
+    scores = torch.from_numpy(outputs[present]).double()
     predictions = Predictions(
-        groups=np.array([row.group for row in kept]),
-        clips=np.array([row.clip for row in kept]),
-        target=np.array([row.label for row in kept], dtype=np.int64),
-        scores=torch.from_numpy(outputs[present]).double().softmax(1).numpy(),
+        groups=np.array([row.group for row in kept], str),
+        clips=np.array([row.clip for row in kept], str),
+        target=target if of_classes else target.reshape(-1, cell.task.num_outputs),
+        scores=(scores.softmax(1) if of_classes else scores).numpy(),
     )
     write_predictions(path, predictions, cell.task)
     return {"clips": len(kept), "without_prediction": len(rows) - len(kept)}

@@ -75,6 +75,8 @@ def train(
     provenance = {item.purpose: sorted(item.groups) for item in problem.evidence() if item.step == problem.name}
     values = state(problem) if state else problem.network.state_dict()
     known = {"task": plain(cell.task), "provenance": provenance, **schema(problem)}
+    if cell.label_scale is not None:
+        known["label_scale"] = cell.label_scale.to_schema()
     save_checkpoint(job.path, values, known, cell.recipe)
     resume.unlink(missing_ok=True)
     best = min(history, key=lambda row: row["validation_loss"])

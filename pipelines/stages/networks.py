@@ -9,11 +9,13 @@ from torch import nn
 
 from pipelines.cache.embeddings import Column, EmbeddingStore, read_embeddings
 from pipelines.models.encoders import make_encoder
+from pipelines.models.forest import ForestTeacher
 from pipelines.models.teachers import FusionTeacher, UnimodalTeacher
 from pipelines.protocols.splits import Fit
 from pipelines.recipe import JOINT, Recipe, Task
 from pipelines.stages.cells import Cell
 from pipelines.stages.fitting import fabric_for
+from pipelines.stages.forests import group_numbers, restore_forest
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.normalisation import Normaliser
 from pipelines.training.problems.encoder import ModalityReader, embed
@@ -65,15 +67,22 @@ def embed_modality(
     source = make_source(cell.workspace, cell.recipe, modality)
     present = np.array([source.is_usable(row) for row in rows], bool)
     usable = [row for row, there in zip(rows, present, strict=True) if there]
+    if not usable:
+        shape = (0, samplings)
+        return masked_column(
+            np.zeros((*shape, cell.recipe.model.embedding)), np.zeros((*shape, cell.task.num_outputs)), present
+        )
     normaliser = Normaliser.from_schema(checkpoint.schema["encoders"][modality]["normaliser"])
     reader = ModalityReader(source, normaliser.extended(source, usable), fabric.device)
     values, outputs = embed(network, reader, usable, samplings=samplings, seed=(cell.split.seed, cell.split.fold))
     return masked_column(values, outputs, present)
 
 
-def restore_fusion(checkpoint: Checkpoint) -> FusionTeacher:
-    """The trained transformer and head that a multimodal teacher's checkpoint holds."""
+def restore_fusion(checkpoint: Checkpoint) -> FusionTeacher | ForestTeacher:
+    """The trained fusion and head, or the forest, that a fused teacher's checkpoint holds."""
     assert checkpoint.recipe is not None
+    if "forest" in checkpoint.schema:
+        return restore_forest(checkpoint)
     outputs = Task.model_validate(checkpoint.schema["task"]).num_outputs
     modalities = tuple(checkpoint.schema["modalities"])
     network = FusionTeacher(
@@ -92,12 +101,15 @@ def teacher_column(cell: Cell, teacher: str) -> str:
 
 
 def teacher_embeddings(cell: Cell, fit: Fit) -> EmbeddingStore:
-    """A fit's embeddings with a column more for each teacher, but the joint one, that fuses them."""
+    """A fit's embeddings with a column more for each teacher that fuses them.
+
+    Not for a joint network: it trains on while the others are aligned to it.
+    """
     store = read_embeddings(cell.embeddings(fit))
     columns = dict(store.columns)
     rows = cell.of((*cell.split.train, *cell.split.validation))
     for name, subset in cell.recipe.teacher_subsets.items():
-        if name != JOINT and cell.is_fused(name):
+        if cell.is_fused(name) and (name != JOINT or cell.recipe.teachers.model == "forest"):
             network = restore_fusion(load_checkpoint(cell.teacher(fit, name)))
             table = EmbeddingTable(store, subset, rows, cell.task, windows=cell.recipe.windows)
             present = torch.stack([table.present[modality] for modality in subset]).any(0).numpy()
@@ -110,7 +122,7 @@ def teacher_embeddings(cell: Cell, fit: Fit) -> EmbeddingStore:
 def fuse(
     network: nn.Module, table: EmbeddingTable, present: np.ndarray, samplings: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a teacher or student makes of the P samples of a table that are `present`, at V temporal samplings.
+    """What a fused teacher or student makes of the P samples of a table that are `present`, at V temporal samplings.
 
     Returns:
         Embeddings (P, V, D) and outputs (P, V, C).
@@ -119,7 +131,11 @@ def fuse(
     views: list[tuple[np.ndarray, np.ndarray]] = []
     for view in range(samplings):
         parts = [
-            network(table.embeddings(part, torch.full((len(part),), (view + 0.5) / samplings)), table.presence(part))
+            network(
+                table.embeddings(part, torch.full((len(part),), (view + 0.5) / samplings)),
+                table.presence(part),
+                *([group_numbers(network, table, part)] if isinstance(network, ForestTeacher) else ()),
+            )
             for part in rows.split(_FUSED_AT_ONCE)
         ]
         views.append((torch.cat([part[0] for part in parts]).numpy(), torch.cat([part[1] for part in parts]).numpy()))

@@ -14,6 +14,7 @@ from pipelines.stages.distill import make_student
 from pipelines.stages.networks import fuse, restore_fusion
 from pipelines.training.checkpoints import Checkpoint
 from pipelines.training.dense import Trial, dense_values
+from pipelines.training.labels import LabelScale
 from pipelines.training.samples import Sample, read_shard
 from pipelines.training.tables import EmbeddingTable
 
@@ -47,8 +48,18 @@ def predict(
         rows: the samples, in order of time within each clip.
 
     Returns:
-        Outputs (N, C), and (N,) where there is one: wherever any of its modalities is there.
+        Outputs (N, C), on the scale of the labels where they are continuous, and (N,) where there is one: wherever any
+        of its modalities is there.
     """
+    outputs, present = _outputs(cell, method, checkpoints, columns, rows)
+    scale = checkpoints[-1].schema.get("label_scale")
+    return (outputs if scale is None else LabelScale.from_schema(scale).restored(outputs)), present
+
+
+def _outputs(
+    cell: Cell, method: str, checkpoints: Sequence[Checkpoint], columns: Mapping[str, Column], rows: Sequence[Sample]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same as networks say it."""
     store = EmbeddingStore(clips=tuple(row.name for row in rows), columns=columns)
     table = EmbeddingTable(store, tuple(columns), rows, cell.task, windows=cell.recipe.windows)
     present = torch.stack([table.present[name] for name in columns]).any(0).numpy()

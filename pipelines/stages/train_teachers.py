@@ -18,8 +18,11 @@ from pipelines.recipe import Recipe
 from pipelines.stages.cells import FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units
 from pipelines.stages.fitting import problem_tables, train, training_workers
+from pipelines.stages.forests import forest_artifact
 from pipelines.stages.networks import embed_modality, encoder_schema, make_teacher
 from pipelines.training.checkpoints import load_checkpoint
+from pipelines.training.normalisation import fit_normaliser, normalisation_keys, scope_of
+from pipelines.training.sources import make_source, placement_keys
 from pipelines.workspace import Fingerprint, Workspace, atomic_path
 
 
@@ -36,7 +39,11 @@ def artifacts_of(unit: FitUnit) -> list[Artifact]:
     recipe = unit.cell.recipe
     artifacts = [_encoder_artifact(unit, modality) for modality in recipe.modalities]
     artifacts.append(_embedding_artifact(unit))
-    artifacts += [_fusion_artifact(unit, name) for name in recipe.teacher_subsets if unit.cell.is_fused(name)]
+    fused = [name for name in recipe.teacher_subsets if unit.cell.is_fused(name)]
+    if recipe.teachers.model == "forest":
+        artifacts += [forest_artifact(unit, name, _split_keys(unit)) for name in fused]
+    else:
+        artifacts += [_fusion_artifact(unit, name) for name in fused]
     if unit.fit.name == "full":
         artifacts.append(_hallucination_artifact(unit))
     return artifacts
@@ -51,7 +58,7 @@ def _split_keys(unit: FitUnit) -> dict[str, Any]:
 def _encoder_artifact(unit: FitUnit, modality: str) -> Artifact:
     cell, fit = unit.cell, unit.fit
     keys = ["model.embedding", f"encoders.{modality}", "training.teachers"]
-    keys += {"faces": ["windows"], "audio": ["audio.seconds"]}.get(modality, ["biosignals.normalisation"])
+    keys += [*placement_keys(cell.recipe, modality), *normalisation_keys(cell.recipe, modality)]
     inputs = cell.shards(modality, (*fit.train, *fit.validation))
     if weights := cell.recipe.encoders[modality].weights:
         inputs["weights"] = weights
@@ -61,9 +68,7 @@ def _encoder_artifact(unit: FitUnit, modality: str) -> Artifact:
 
 
 def _train_encoder(unit: FitUnit, modality: str, job: Job) -> dict[str, Any]:
-    from pipelines.training.normalisation import fit_normaliser
     from pipelines.training.problems.encoder import EncoderProblem, ModalityReader
-    from pipelines.training.sources import make_source
 
     cell, fit, recipe = unit.cell, unit.fit, unit.cell.recipe
     source = make_source(cell.workspace, recipe, modality)
@@ -71,8 +76,7 @@ def _train_encoder(unit: FitUnit, modality: str, job: Job) -> dict[str, Any]:
         cell.usable(source, groups, f"{purpose} the {modality} teacher on")
         for groups, purpose in ((fit.train, "train"), (fit.validation, "validate"))
     )
-    scope = "training" if modality == "audio" else recipe.biosignals.normalisation
-    normaliser = fit_normaliser(source, train_rows, scope)
+    normaliser = fit_normaliser(source, train_rows, scope_of(recipe, modality))
     normaliser = normaliser.extended(source, validation_rows)
     shape = source.read(train_rows[0]).shape
     name = f"{fit.name}: teacher {modality}"
@@ -105,8 +109,8 @@ def _embedding_artifact(unit: FitUnit) -> Artifact:
     inputs = {f"teacher {m}": cell.encoder(fit, m) for m in cell.recipe.modalities}
     for modality in cell.recipe.modalities:
         inputs |= cell.shards(modality, groups)
-    keys = {**cell.learning_keys("windows"), "clips": cell.digest(groups), "samplings": _samplings(unit)}
-    keys |= cell.learning_keys("audio.seconds") if "audio" in cell.recipe.modalities else {}
+    placement = [key for modality in cell.recipe.modalities for key in placement_keys(cell.recipe, modality)]
+    keys = {**cell.learning_keys(*placement), "clips": cell.digest(groups), "samplings": _samplings(unit)}
     cost = len(cell.of(groups)) * len(cell.recipe.modalities)
     path = cell.embeddings(fit)
     return Artifact(path, Fingerprint(keys, inputs, cell.split.seed), partial(_embed_clips, unit), cost)
@@ -114,7 +118,7 @@ def _embedding_artifact(unit: FitUnit) -> Artifact:
 
 def _samplings(unit: FitUnit) -> int:
     # Cross-fitted teachers only judge clips at the regular sampling; storing the others would cost gigabytes.
-    return unit.cell.recipe.windows.samplings if unit.fit.name == "full" else 1
+    return unit.cell.samplings if unit.fit.name == "full" else 1
 
 
 def _embed_clips(unit: FitUnit, job: Job) -> dict[str, Any]:
@@ -122,7 +126,7 @@ def _embed_clips(unit: FitUnit, job: Job) -> dict[str, Any]:
     rows = cell.of((*cell.split.train, *cell.split.validation))
     columns = {}
     for modality in cell.recipe.modalities:
-        samplings = _samplings(unit) if modality == "faces" else 1
+        samplings = _samplings(unit) if cell.recipe.corpus.kinds[modality] == "video" else 1
         checkpoint = load_checkpoint(cell.encoder(unit.fit, modality))
         columns[modality] = embed_modality(cell, checkpoint, modality, rows, samplings=samplings)
         job.advance(len(rows))

@@ -1,4 +1,4 @@
-"""Standardisation of biosignals, with statistics of training subjects only, or of each subject's own clips.
+"""Standardisation of what is no picture, with statistics of training subjects only, or of each subject's own clips.
 
 `training` statistics are fitted once on training subjects and travel in the checkpoint. `per-subject` statistics are
 transductive: every subject is standardised by all of its own (unlabelled) recordings, a test subject too. They say
@@ -11,8 +11,30 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pipelines.recipe import FeatureTable, ManifestCorpus, Recipe, SignalFiles
 from pipelines.training.samples import Sample
 from pipelines.training.sources import Source
+
+Scope = Literal["training", "per-subject"]
+
+
+def scope_of(recipe: Recipe, modality: str) -> Scope:
+    """Whose clips a modality is standardised by; in a manifest, a subject is a group."""
+    if recipe.corpus.kinds[modality] == "biosignal":
+        return recipe.biosignals.normalisation
+    if isinstance(recipe.corpus, ManifestCorpus):
+        settings = recipe.corpus.modalities[modality]
+        if isinstance(settings, SignalFiles | FeatureTable) and settings.normalisation == "per-group":
+            return "per-subject"
+    return "training"
+
+
+def normalisation_keys(recipe: Recipe, modality: str) -> list[str]:
+    """The setting behind `scope_of`, for fingerprints; none where there is no choice."""
+    kind = recipe.corpus.kinds[modality]
+    if kind == "biosignal":
+        return ["biosignals.normalisation"]
+    return [f"corpus.modalities.{modality}.normalisation"] if kind in ("signal", "features") else []
 
 
 @dataclass(frozen=True)
@@ -77,7 +99,7 @@ class Normaliser:
         return Normaliser(self.view, self.scope, {**self.moments, **new}, self.fitted_on)
 
 
-def fit_normaliser(source: Source, rows: Sequence[Sample], scope: Literal["training", "per-subject"]) -> Normaliser:
+def fit_normaliser(source: Source, rows: Sequence[Sample], scope: Scope) -> Normaliser:
     """Fit on usable training clips. One clip is in memory at a time."""
     if source.view == "frames":
         return Normaliser("frames", "fixed")

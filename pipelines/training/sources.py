@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from pipelines.cache.audio import AudioShard
-from pipelines.cache.biosignals import BiosignalShard
+from pipelines.cache.channels import ChannelShard
 from pipelines.cache.faces import FaceShard
 from pipelines.models.encoders import INPUT_VIEW
 from pipelines.recipe import AudioSettings, ClipWindow, Recipe, SlidingWindows
@@ -29,6 +29,8 @@ class Source(ABC):
     """Reads one modality of clips or windows."""
 
     view: str
+    jitters: bool = False
+    """Whether `read` makes use of a random generator."""
 
     @abstractmethod
     def is_usable(self, row: Sample) -> bool:
@@ -59,9 +61,11 @@ class FaceSource(Source):
     """T frames that show a face, (3, T, S, S), standardised with fixed constants; mirrored at random with `rng`."""
 
     view = "frames"
+    jitters = True
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._shards = OpenShards(workspace, "faces", FaceShard)
+    def __init__(self, workspace: Workspace, modality: str = "faces") -> None:
+        self._modality = modality
+        self._shards = OpenShards(workspace, modality, FaceShard)
 
     @abstractmethod
     def _candidates(self, row: Sample) -> np.ndarray:
@@ -73,7 +77,7 @@ class FaceSource(Source):
 
     def is_usable(self, row: Sample) -> bool:
         """See Source: at least one frame of the window shows a face."""
-        return row.coverage.get("faces", 0.0) > 0 and len(self._candidates(row)) > 0
+        return row.coverage.get(self._modality, 0.0) > 0 and len(self._candidates(row)) > 0
 
     def read(self, row: Sample, rng: np.random.Generator | None = None) -> np.ndarray:
         """See Source."""
@@ -92,8 +96,8 @@ class ClipFaceSource(FaceSource):
     With fewer than T frames that show a face some repeat.
     """
 
-    def __init__(self, workspace: Workspace, windows: ClipWindow) -> None:
-        super().__init__(workspace)
+    def __init__(self, workspace: Workspace, windows: ClipWindow, modality: str = "faces") -> None:
+        super().__init__(workspace, modality)
         self._windows = windows
 
     def _candidates(self, row: Sample) -> np.ndarray:
@@ -113,8 +117,8 @@ class WindowFaceSource(FaceSource):
     A frame without a face is replaced by the nearest one of the window that shows one.
     """
 
-    def __init__(self, workspace: Workspace, windows: SlidingWindows) -> None:
-        super().__init__(workspace)
+    def __init__(self, workspace: Workspace, windows: SlidingWindows, modality: str = "faces") -> None:
+        super().__init__(workspace, modality)
         self._frames, self._stride = windows.frames, windows.stride
 
     def _start(self, row: Sample) -> float:
@@ -139,25 +143,32 @@ def _within(frames: int, rng: np.random.Generator | None) -> np.ndarray:
     return np.full(frames, 0.5) if rng is None else rng.random(frames)
 
 
-class BiosignalSource(Source):
-    """One channel as wave (2, L), spectrogram (1, F, T) or features (K,), not yet standardised."""
+class ChannelSource(Source):
+    """One channel as wave (2, L), spectrogram (1, F, T) or features (K,), not yet standardised.
 
-    def __init__(self, workspace: Workspace, channel: str, view: str) -> None:
+    Args:
+        workspace: where the cache is.
+        kind: of the shards that hold the channel.
+        channel: its name in them, and in the coverage of a clip.
+        view: `wave`, `spectrogram` or `features`.
+    """
+
+    def __init__(self, workspace: Workspace, *, kind: str, channel: str, view: str) -> None:
         self.view = view
         self._channel = channel
-        self._shards = OpenShards(workspace, "biosignals", BiosignalShard)
+        self._shards = OpenShards(workspace, kind, ChannelShard)
 
     def is_usable(self, row: Sample) -> bool:
         """See Source."""
         return row.coverage.get(self._channel, 0.0) > 0
 
     def read(self, row: Sample, rng: np.random.Generator | None = None) -> np.ndarray:
-        """See Source; a biosignal is read whole, so `rng` changes nothing."""
+        """See Source; a channel is read whole, so `rng` changes nothing."""
         return self._shards[row.group].read(row.clip, self._channel, self.view)
 
 
 class AudioSource(Source):
-    """The log-mel spectrogram (1, mels, n) around a window's centre, not yet standardised."""
+    """The log-mel spectrogram (1, mels, n) of a trial's track around a window's centre, not yet standardised."""
 
     view = "spectrogram"
 
@@ -176,10 +187,20 @@ class AudioSource(Source):
 
 def make_source(workspace: Workspace, recipe: Recipe, modality: str) -> Source:
     """The source that feeds a modality's encoder."""
-    if modality == "audio":
-        return AudioSource(workspace, recipe.audio)
-    if modality != "faces":
-        return BiosignalSource(workspace, modality, INPUT_VIEW[recipe.encoders[modality].architecture])
-    if isinstance(recipe.windows, SlidingWindows):
-        return WindowFaceSource(workspace, recipe.windows)
-    return ClipFaceSource(workspace, recipe.windows)
+    match recipe.corpus.kinds[modality], recipe.windows:
+        case "video", SlidingWindows() as windows:
+            return WindowFaceSource(workspace, windows, modality)
+        case "video", ClipWindow() as windows:
+            return ClipFaceSource(workspace, windows, modality)
+        case "sound", SlidingWindows():
+            return AudioSource(workspace, recipe.audio)
+    view = INPUT_VIEW[recipe.encoders[modality].architecture]
+    return ChannelSource(workspace, kind=recipe.shard_kind(modality), channel=modality, view=view)
+
+
+def placement_keys(recipe: Recipe, modality: str) -> list[str]:
+    """Settings by which `make_source` finds a sample in the cache, for fingerprints; the cache itself has its own."""
+    kind = recipe.corpus.kinds[modality]
+    if kind == "video":
+        return ["windows"]
+    return ["audio.seconds"] if kind == "sound" and isinstance(recipe.windows, SlidingWindows) else []

@@ -5,9 +5,6 @@
   update is one soft minimum over everything, and two buffers serve every iteration.
 - The annealing schedule is geomloss's (scaling 0.5), kept on the device: a cloud that needs fewer steps than another
   waits at the start with potentials of zero, so one cloud in a batch gets exactly what it gets alone.
-- Sinkhorn iterations converge slowly where the plan is nearly a permutation; there a Newton step costs one Cholesky
-  factor and converges quadratically, which is what `refine_pair` does in float64. Clouds against themselves converge
-  fast anyway.
 """
 
 import math
@@ -16,10 +13,6 @@ from dataclasses import dataclass
 import torch
 
 MAX_HALVINGS = 32
-_SYMMETRIC_STEPS = 7  # 2 * 0.172^7: a hundred-thousandth of the annealed error is left
-_NEWTON_STEPS = 60
-_NEWTON_TOLERANCE = 1e-3  # of the step, in units of eps; the step after it would be about its square
-_NEWTON_REACH = 20.0  # a first step beyond this, in units of eps, starts too cold
 
 
 @dataclass(frozen=True)
@@ -106,77 +99,3 @@ def anneal(costs: torch.Tensor, partner: torch.Tensor, schedule: Schedule, buffe
         updated, _ = soft_minimum(potentials.index_select(1, partner), costs, inverse, buffer)
         potentials = torch.lerp(potentials, updated, weight)
     return potentials
-
-
-def refine_symmetric(potentials: torch.Tensor, costs: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
-    """Converged potentials (N, P, B) of clouds against themselves.
-
-    An update p -> p + w (softmin(p) - p) multiplies the error along an eigenvector of the plan by 1 - w (1 + m), m in
-    [0, 1] because the kernel is positive definite. Seven weights at Chebyshev's points of [1, 2] (Varga, Matrix
-    Iterative Analysis, chapter 5) do far better than the customary 1/2 seven times.
-    """
-    buffer = torch.empty_like(costs)
-    for step in range(_SYMMETRIC_STEPS):
-        updated, _ = soft_minimum(potentials, costs, inverse, buffer)
-        weight = 1 / (1.5 + 0.5 * math.cos(math.pi * (step + 0.5) / _SYMMETRIC_STEPS))
-        potentials = torch.lerp(potentials, updated, weight)
-    return potentials
-
-
-def refine_pair(columns: torch.Tensor, costs: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Converged potentials of clouds against each other, by Newton's method.
-
-    Where the target temperature is too cold for the start, the potentials are followed down from a warm one, a quarter
-    a level. How far a step went is read on the host, to stop early.
-
-    Args:
-        columns: (N, B) potentials on the columns to start from, float64.
-        costs: (N, B, B), float64.
-        eps: temperature.
-
-    Returns:
-        (N, B) potentials on the rows and (N, B) on the columns.
-    """
-    advanced, span = _newton_step(columns, costs, eps)
-    if span > _NEWTON_REACH:
-        levels = math.ceil(math.log(max(float(costs.max()) / eps, 1), 4))
-        for level in range(levels, 0, -1):
-            columns = _ascend(columns, costs, eps * 4**level, tolerance=1.0)
-        advanced = columns
-    columns = _ascend(advanced, costs, eps, tolerance=_NEWTON_TOLERANCE)
-    rows = -eps * (torch.logsumexp((columns.unsqueeze(-2) - costs) / eps, -1) - math.log(costs.shape[-1]))
-    return rows, columns
-
-
-def _ascend(columns: torch.Tensor, costs: torch.Tensor, eps: float, *, tolerance: float) -> torch.Tensor:
-    """Newton steps until the farthest of all clouds went less than `tolerance`, in units of eps."""
-    for _ in range(_NEWTON_STEPS):
-        columns, span = _newton_step(columns, costs, eps)
-        if span < tolerance:
-            break
-    return columns
-
-
-def _newton_step(columns: torch.Tensor, costs: torch.Tensor, eps: float) -> tuple[torch.Tensor, float]:
-    """One damped step on the semi-dual max_g mean_j g_j + mean_i f_i(g), f the soft minimum of g.
-
-    Its gradient is 1/B - c for the column masses c, its Hessian -(diag(c) - B P^T P) / eps. Along a direction d the
-    third derivative is at most M = (max d - min d) / eps times the second, so the share log(1 + M) / M of the Newton
-    step always ascends (generalised self-concordance: Bach, Electronic Journal of Statistics 4, 2010); it tends to 1
-    at the optimum.
-
-    Returns:
-        (N, B) potentials, and the largest M of all clouds.
-    """
-    size = costs.shape[-1]
-    plan = torch.softmax((columns.unsqueeze(-2) - costs) / eps, -1) / size
-    mass = plan.sum(-2)
-    curvature = torch.baddbmm(costs.new_full((1, 1, 1), 1 / size**2), plan.mT, plan, alpha=-size)
-    # The added constant fixes the free shift between f and g; the ridge, masses that nothing connects.
-    curvature.diagonal(dim1=-2, dim2=-1).add_(mass + 1e-12 / size)
-    factor, failed = torch.linalg.cholesky_ex(curvature)
-    direction = torch.cholesky_solve((1 / size - mass).unsqueeze(-1), factor).squeeze(-1)
-    direction = torch.where(failed.unsqueeze(-1) == 0, direction, 0)
-    span = direction.amax(-1, keepdim=True) - direction.amin(-1, keepdim=True)
-    share = torch.where(span > 0, torch.log1p(span) / span.clamp_min(1e-300), 1)
-    return columns + eps * share * direction, float(span.max())

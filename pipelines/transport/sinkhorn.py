@@ -2,8 +2,9 @@
 
 - Convention of geomloss' `SamplesLoss("sinkhorn", p=2, blur)`: cost |u - v|^2 / 2, eps = blur^2, and
   S(x, y) = OT(x, y) - OT(x, x)/2 - OT(y, y)/2 with OT the dual value (Feydy, PhD thesis 2020, eq. 3.209).
-- `fast` follows geomloss' default annealing to the digit, so it shares its small bias; `accurate` converges, in
-  float64; `pot` asks POT, in float64 on the CPU, and is there to check the other two.
+- `fast` follows geomloss' default annealing to the digit, so it shares its small bias; `accurate` goes on from there
+  until it has converged, and evaluates the result in float64; `pot` asks POT, in float64 on the CPU, and is there to
+  check the other two.
 - Gradients are those of the envelope theorem: the potentials are constants, and point i moves by the difference of two
   barycentric projections, (Q x - P y)_i / B. They come out of the last soft minimum for the price of two products.
 - No step of `fast` waits for the device when the caller knows a bound on the diameter.
@@ -18,17 +19,13 @@ import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
-from pipelines.transport.potentials import (
-    anneal,
-    annealing_schedule,
-    halvings,
-    refine_pair,
-    refine_symmetric,
-    soft_minimum,
-)
+from pipelines.transport.convergence import converge_pair, refine_symmetric
+from pipelines.transport.potentials import anneal, annealing_schedule, halvings, soft_minimum
 
 Mode = Literal["fast", "accurate", "pot"]
 
+_MISSED = {torch.float32: 1e-5, torch.float64: 1e-8}
+"""Share of the mass that the columns of a converged plan may miss, by the clouds' type."""
 _POT_ITERATIONS = 20_000
 _POT_THRESHOLD = 1e-8
 
@@ -42,8 +39,9 @@ def sinkhorn_divergence(
         x: (B, k), or (N, B, k) for N independent clouds.
         y: the same shape.
         blur: square root of the entropic regularisation eps.
-        mode: `fast` anneals as geomloss does by default; `accurate` converges to marginals within 1e-6; `pot` is POT's
-            solver, on the CPU and slow, with the same kind of gradient.
+        mode: `fast` anneals as geomloss does by default; `accurate` goes on until the columns of the plan miss no more
+            than 1e-5 of the mass, 1e-8 for float64, and its rows none; `pot` is POT's solver, on the CPU and slow, with
+            the same kind of gradient.
         diameter: bound on the distance of two points, where the caller knows one. It only sets how many steps are laid
             out on a CUDA device, which else is asked, and waited for, once; the value does not depend on it.
 
@@ -89,12 +87,12 @@ def transport_plan(
         schedule = annealing_schedule(diameter, blur=blur, steps=None)
         buffer = torch.empty_like(costs)
         partner = torch.tensor([1, 0], device=x.device)
-        columns = anneal(costs, partner, schedule, buffer)[:, 1]
-        dtype, eps, there = there.dtype, blur**2, there.double()
-        columns = columns.double()
+        columns, wide = anneal(costs, partner, schedule, buffer)[:, 1:].double(), there.double().unsqueeze(1)
         if mode == "accurate":
-            _, columns = refine_pair(columns, there, eps)
-        plan = (torch.softmax((columns.unsqueeze(-2) - there) / eps, -1) / x.shape[1]).to(dtype)
+            plan = converge_pair(columns, wide, schedule.final.double(), _MISSED[torch.float64])[0].plan
+        else:
+            plan = torch.softmax((columns.unsqueeze(-2) - wide) / blur**2, -1)
+        plan = (plan.squeeze(1) / x.shape[1]).to(there.dtype)
     return plan[0] if single else plan
 
 
@@ -133,39 +131,51 @@ def _costs(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return products.neg_().add_(half_x.unsqueeze(-1)).add_(half_y.unsqueeze(-2)).clamp_(min=0)
 
 
-def _all_costs(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Costs of the four problems, (N, 4, B, B)."""
-    there, own_x, own_y = _costs(torch.stack((x, x, y), 1), torch.stack((y, x, y), 1)).unbind(1)
-    return torch.stack((there, there.mT, own_x, own_y), 1)
+def _three_costs(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Costs from x to y, within x, and within y, (N, 3, B, B)."""
+    return _costs(torch.stack((x, x, y), 1), torch.stack((y, x, y), 1))
 
 
 @dataclass(frozen=True)
 class _Solution:
-    """Potentials on the rows (N, 4, B), and plans with rows of mass one (N, 4, B, B), of the four problems."""
+    """Of x to y, y to x, x to x and y to y: potentials on the rows (N, 4, B), plans (N, B, B) with rows of mass one."""
 
     potentials: torch.Tensor
-    plans: torch.Tensor
+    plans: tuple[torch.Tensor, ...]
 
 
 def _solve(
     x: torch.Tensor, y: torch.Tensor, diameter: torch.Tensor, *, blur: float, mode: Mode, steps: int | None
 ) -> _Solution:
-    costs = _all_costs(x, y)
+    there, own_x, own_y = _three_costs(x, y).unbind(1)
+    costs = torch.stack((there, there.mT, own_x, own_y), 1)
     if mode == "pot":
         return _solve_with_pot(costs, blur)
     schedule = annealing_schedule(diameter, blur=blur, steps=steps)
     buffer = torch.empty_like(costs)
     partner = torch.tensor([1, 0, 2, 3], device=x.device)
     potentials = anneal(costs, partner, schedule, buffer)
-    final = schedule.final
     if mode == "accurate":
-        costs, potentials, final = _all_costs(x.double(), y.double()), potentials.double(), final.double()
-        pair = refine_pair(potentials[:, 1], costs[:, 0], blur**2)
-        own = refine_symmetric(potentials[:, 2:], costs[:, 2:], final)
-        potentials = torch.cat((torch.stack(pair, 1), own), 1)
-        buffer = torch.empty_like(costs)
-    potentials, total = soft_minimum(potentials.index_select(1, partner), costs, final, buffer)
-    return _Solution(potentials, buffer.div_(total))
+        return _converge(x, y, costs, potentials, schedule.final)
+    potentials, total = soft_minimum(potentials.index_select(1, partner), costs, schedule.final, buffer)
+    return _Solution(potentials, buffer.div_(total).unbind(1))
+
+
+def _converge(
+    x: torch.Tensor, y: torch.Tensor, costs: torch.Tensor, potentials: torch.Tensor, inverse: torch.Tensor
+) -> _Solution:
+    """From annealed potentials to converged ones; those of a cloud against itself in its own precision where easy."""
+    tolerance, columns, own = _MISSED[costs.dtype], potentials[:, 1:2].double(), potentials[:, 2:]
+    own = refine_symmetric(own, costs[:, 2:], inverse).double()
+    costs, inverse = _three_costs(x.double(), y.double()), inverse.double()
+    pair, easy = converge_pair(columns, costs[:, :1], inverse, tolerance)
+    if not easy:
+        own = refine_symmetric(own, costs[:, 1:], inverse)
+    plans = torch.empty_like(costs[:, 1:])
+    own, total = soft_minimum(own, costs[:, 1:], inverse, plans)
+    there = pair.plan[:, 0]
+    back = (there / there.sum(-2, keepdim=True)).mT
+    return _Solution(torch.cat((pair.rows, pair.columns, own), 1), (there, back, *plans.div_(total).unbind(1)))
 
 
 def _solve_with_pot(costs: torch.Tensor, blur: float) -> _Solution:
@@ -195,7 +205,7 @@ def _solve_with_pot(costs: torch.Tensor, blur: float) -> _Solution:
                 plans[cloud, :2] = torch.stack((plan, plan.mT))
             else:
                 potentials[cloud, problem], plans[cloud, problem] = (rows + columns) / 2, plan
-    return _Solution(potentials.to(costs.device), plans.to(costs.device))
+    return _Solution(potentials.to(costs.device), plans.to(costs.device).unbind(1))
 
 
 class _SinkhornDivergence(torch.autograd.Function):
@@ -210,7 +220,7 @@ class _SinkhornDivergence(torch.autograd.Function):
         solution = _solve(x, y, diameter, blur=blur, mode=mode, steps=steps)
         to_y, to_x, own_x, own_y = solution.potentials.unbind(1)
         value = (to_y - own_x).mean(1) + (to_x - own_y).mean(1)
-        there, back, own_x, own_y = solution.plans.unbind(1)
+        there, back, own_x, own_y = solution.plans
         of_x = _gradient(own_x, x, there, y).to(dtype) if ctx.needs_input_grad[0] else None
         of_y = _gradient(own_y, y, back, x).to(dtype) if ctx.needs_input_grad[1] else None
         ctx.save_for_backward(of_x, of_y)

@@ -6,6 +6,7 @@ import pytest
 
 from pipelines.cache.predictions import (
     FramePredictions,
+    holds_frames,
     iterate_predictions,
     read_frame_predictions,
     read_predictions,
@@ -162,3 +163,32 @@ def test_memory_does_not_grow_with_the_number_of_trials(tmp_path):
 
     peak(1)
     assert peak(60) <= 1.2 * peak(6)
+
+
+def test_continuous_values_of_whole_clips_survive_the_disk_and_come_clip_by_clip(path):
+    target, scores = np.array([[0.1, -1 / 3], [2.0, 40.0]]), np.array([[1e-30, 7.0], [0.2, 1 / 7]])
+    written = Predictions(np.array(["g", "h"]), np.array(["a", "b"]), target, scores)
+    write_predictions(path, written, TASK)
+    header = "clip,group,target_valence,target_arousal,score_valence,score_arousal"
+    assert path.read_text().splitlines()[0] == header
+    assert not holds_frames(path)
+    read = read_predictions(path, TASK)
+    np.testing.assert_array_equal(read.target, target)
+    np.testing.assert_array_equal(read.scores, scores)
+    parts = list(iterate_predictions(path, TASK))
+    assert [part.clips.tolist() for part in parts] == [["a"], ["b"]]
+    np.testing.assert_array_equal(np.concatenate([part.scores for part in parts]), scores)
+
+
+@pytest.mark.parametrize("task", [CLASSES, TASK])
+def test_predictions_of_no_clip_survive_the_disk(path, task):
+    target = np.zeros(0, np.int64) if task is CLASSES else np.zeros((0, 2))
+    write_predictions(path, Predictions(np.zeros(0, str), np.zeros(0, str), target, np.zeros((0, 2))), task)
+    read = read_predictions(path, task)
+    assert read.target.shape == target.shape
+    assert read.scores.shape == (0, 2)
+
+
+def test_frames_are_told_from_whole_clips(path):
+    write_frame_predictions(path, [trial("a", 3)], TASK)
+    assert holds_frames(path)

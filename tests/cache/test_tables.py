@@ -29,3 +29,25 @@ def test_a_bad_row_is_named_by_its_line(tmp_path):
     path.write_text(path.read_text().replace("0.2500", "much"))
     with pytest.raises(MtpkdError, match=r"clips\.csv, line 3: could not convert string to float: 'much'"):
         read_clips(path)
+
+
+CONTINUOUS = [
+    ClipRow("a", "s1", (0.1, -1 / 3), "", {"sex": "w"}, {"faces": 0.5}),
+    ClipRow("b", "s1", None, "", {"sex": "w"}, {"faces": 0.5}),
+    ClipRow("c", "s2", (0.0, 1e-30), "", {"sex": "m"}, {"faces": 0.5}),
+]
+
+
+def test_continuous_labels_survive_the_disk(tmp_path):
+    path = tmp_path / "clips.csv"
+    write_clips(path, CONTINUOUS, dimensions=("valence", "strain"))
+    assert read_clips(path) == CONTINUOUS
+    assert path.read_text().splitlines()[0] == "clip,group,label,class,label_valence,label_strain,sex,coverage_faces"
+
+
+def test_a_label_that_lacks_a_dimension_is_named_by_its_line(tmp_path):
+    path = tmp_path / "clips.csv"
+    write_clips(path, CONTINUOUS, dimensions=("valence", "strain"))
+    path.write_text(path.read_text().replace("0.1,", ","))
+    with pytest.raises(MtpkdError, match=r"line 2: 1 of 2 label values"):
+        read_clips(path)

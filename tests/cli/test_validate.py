@@ -4,10 +4,12 @@ import typer
 from typer.testing import CliRunner
 
 from mtpkd_cli.validate import validate
+from pipelines.corpora.manifest_example import write_example
 from pipelines.corpora.synthetic import render_synthetic
 from pipelines.errors import SettingsError
 from pipelines.media.video import write_video
 from pipelines.recipe import SyntheticCorpus
+from pipelines.recipe.loading import load_recipe, render_recipe
 
 app = typer.Typer()
 app.command()(validate)
@@ -118,3 +120,32 @@ def test_parts_are_only_biovids(videos):
     result = run("affwild2", videos, "--part", "A")
     assert isinstance(result.exception, SettingsError)
     assert "affwild2 has no parts" in str(result.exception)
+
+
+def test_a_manifest_is_validated_by_its_recipe(tmp_path):
+    folder = tmp_path / "mine"
+    write_example(folder)
+    (folder / "manifest.csv").write_text(
+        "clip,group,label,sex,age,video,eda\ns01_rest,s1,rest,w,1,,\na,s1,stress,w,1,,\n"
+    )
+    for root in (folder, folder / "recipe.yaml"):
+        result = run("manifest", root)
+        assert result.exit_code == 1
+        assert "rest 1   stress 1" in result.output
+        assert "      1  all: the clip has no file of any modality" in result.output.splitlines()
+    (folder / "manifest.csv").write_text(
+        "clip,group,label,sex,age,video,eda\ns01_rest,s1,rest,w,1,,\ns02_rest,s1,stress,w,1,,\n"
+    )
+    result = run("manifest", folder)
+    assert "2 of 2 clips without it" in result.output
+    assert "      1  eda: no clip has this modality" in result.output.splitlines()
+
+
+def test_a_manifest_without_its_recipe(tmp_path):
+    result = run("manifest", tmp_path)
+    assert isinstance(result.exception, SettingsError)
+    assert f"`mtpkd init manifest {tmp_path}` writes an example" in str(result.exception)
+    (tmp_path / "recipe.yaml").write_text(render_recipe(load_recipe("demo")))
+    result = run("manifest", tmp_path)
+    assert "is a recipe of synthetic, and one of a manifest was expected" in str(result.exception)
+    assert "manifest has no parts" in str(run("manifest", tmp_path, "--part", "A").exception)

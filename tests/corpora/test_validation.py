@@ -1,5 +1,5 @@
 from pipelines.corpora.validation import validate_corpus
-from pipelines.recipe import AffWild2Corpus, SyntheticAffWild2Corpus
+from pipelines.recipe import AffWild2Corpus, ManifestCorpus, SyntheticAffWild2Corpus, VideoFiles
 
 
 class Bar:
@@ -15,10 +15,13 @@ class Bar:
         self.done += n
 
 
-def test_each_corpus_is_looked_at_in_its_own_way(rendered, written_affwild2):
+def test_each_corpus_is_looked_at_in_its_own_way(rendered, written_affwild2, tmp_path):
+    (tmp_path / "manifest.csv").write_text("clip,group,label,video\na,s1,no,\nb,s1,yes,\n")
+    manifest = ManifestCorpus(root=tmp_path, classes=("no", "yes"), modalities={"faces": VideoFiles(column="video")})
     for settings, names in (
         (rendered, ["subjects", "clips"]),
         (AffWild2Corpus(root=written_affwild2), ["trials", "videos", "frames", "images"]),
+        (manifest, ["groups", "clips"]),
         (SyntheticAffWild2Corpus(root=written_affwild2), ["trials", "videos", "frames", "images"]),
     ):
         bar = Bar()

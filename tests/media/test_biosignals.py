@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 
 from pipelines.errors import SettingsError
 from pipelines.media import biosignals
-from pipelines.media.biosignals import Recording, check_channel, process_biosignals
-from pipelines.recipe import BIOSIGNALS, BiosignalSettings
+from pipelines.media.biosignals import Recording, check_channel, process_biosignals, process_signals
+from pipelines.recipe import BIOSIGNALS, BiosignalSettings, SignalFiles
 
 SETTINGS = BiosignalSettings()
 SHAPES = {"eda": (176, 33, 57), "ecg": (1408, 41, 50), "emg": (2816, 65, 53)}
@@ -224,3 +224,31 @@ def test_any_signal_is_processed_or_missing(signal):
         assert np.isfinite(batch.spectrograms).all()
         assert batch.present[0] == (not batch.reasons[0])
         assert batch.present[0] or not batch.valid[0].any()
+
+
+ANY = SignalFiles(column="ppg", rate=64.0, seconds=4.0, band=(None, 5.0), resampled=16.0)
+
+
+def test_any_signal_is_filtered_resampled_and_cut():
+    time = np.arange(400) / 64
+    slow, fast = np.sin(2 * np.pi * 1.0 * time), np.sin(2 * np.pi * 20.0 * time)
+    batch = process_signals([slow + fast, 3 * slow, slow[:128]], ANY)
+    assert batch.waves.shape == (3, 64)
+    assert batch.rate == 16.0
+    expected = slow[:256:4]
+    np.testing.assert_allclose(batch.waves[0, 8:-8], expected[8:-8], atol=0.02)
+    np.testing.assert_allclose(batch.waves[1, 8:-8], 3 * expected[8:-8], atol=0.05)
+    assert batch.coverage == pytest.approx([1.0, 1.0, 0.5], abs=1 / 64)
+    assert batch.reasons == ("", "", "")
+
+
+def test_a_signal_does_not_depend_on_the_others_and_damage_is_masked():
+    whole = np.random.default_rng(0).normal(size=256)
+    gaps = whole.copy()
+    gaps[:100] = np.nan
+    batch = process_signals([whole, gaps, np.full(256, 2.0)], ANY)
+    np.testing.assert_array_equal(batch.waves[0], process_signals([whole], ANY).waves[0])
+    assert batch.present.tolist() == [True, False, False]
+    assert batch.reasons[1] == "39.1 % of the samples missing, at most 20 % may be"
+    assert batch.coverage == [1.0, 0.0, 0.0]
+    assert process_signals([], ANY).waves.shape == (0, 64)

@@ -13,6 +13,7 @@ from pipelines.media.filters import (
     log_spectrogram,
     remove_line,
     resample,
+    spectrogram_shape,
 )
 from pipelines.recipe import BiosignalSettings
 
@@ -150,3 +151,18 @@ def test_the_size_is_what_comes_out(samples, rate):
     image = log_spectrogram(np.ones((1, samples)), rate, shape=shape)
     assert image.shape[1:] == shape.size(samples, rate)
     assert np.isfinite(image).all()
+
+
+@pytest.mark.parametrize(("rate", "high"), [(32.0, None), (250.0, 40.0), (1000.0, 5000.0), (4.0, 0.4)])
+def test_any_signal_has_a_spectrogram_of_about_the_same_size(rate, high):
+    shape = spectrogram_shape(10.0, rate, high)
+    bins, windows = shape.size(round(10 * rate), rate)
+    assert 35 <= bins <= 42
+    assert 25 <= windows <= 55
+    assert shape.top <= rate / 2
+
+
+def test_a_tone_of_any_signal_lies_in_its_bin():
+    shape = spectrogram_shape(20.0, 50.0, 10.0)
+    image = log_spectrogram(tone(6.0, rate=50.0, samples=1000), 50.0, shape=shape)
+    assert (abs(image[0].argmax(axis=0) * shape.spacing - 6.0) <= shape.spacing).all()

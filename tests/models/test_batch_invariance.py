@@ -6,6 +6,7 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -21,8 +22,12 @@ from pipelines.models import (
     TemporalHead,
 )
 from pipelines.models import encoders as enc
+from pipelines.models.concat import ConcatFusion
+from pipelines.models.encoders.identity import IdentityEncoder
+from pipelines.models.forest import Forest, ForestTeacher
 from pipelines.models.teachers import Aligner, FusionTeacher, UnimodalTeacher
-from pipelines.recipe import ModelSettings
+from pipelines.recipe import ModelSettings, Task
+from pipelines.training.forests import grow_forest
 
 SIZE = 5
 SETTINGS = ModelSettings(embedding=32, tokens=3, width=16, depth=2, heads=4, dropout=0.2)
@@ -80,6 +85,15 @@ def _joint(settings: ModelSettings = SETTINGS, context: int = 1) -> FusionTeache
     return FusionTeacher(modalities=NAMES, settings=settings, num_outputs=3, context=context)
 
 
+def _forest(features: int) -> Forest:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((40, features)).astype(np.float32), np.arange(40) % 3
+    groups = [f"g{number % 4}" for number in range(40)]
+    task = Task(kind="classes", labels=("a", "b", "c"))
+    grown = grow_forest(x, y, groups, task=task, trees=10, seed=(0,))
+    return Forest(grown.state, depth=grown.depth, groups=grown.groups)
+
+
 # Each case gives a network and its inputs, SIZE samples in every tensor.
 CASES: dict[str, Callable[[], tuple[nn.Module, tuple]]] = {
     "VideoResNet": lambda: (enc.r3d_18(), (torch.randn(SIZE, 3, 4, 32, 32),)),
@@ -88,6 +102,14 @@ CASES: dict[str, Callable[[], tuple[nn.Module, tuple]]] = {
     "SmallSpectrogramEncoder": lambda: (enc.SmallSpectrogramEncoder(), (torch.randn(SIZE, 1, 33, 20),)),
     "WaveEncoder": lambda: (enc.WaveEncoder(), (_wave(),)),
     "FeatureEncoder": lambda: (enc.FeatureEncoder(in_features=6), (_features(),)),
+    "IdentityEncoder": lambda: (IdentityEncoder(in_features=6, embedding=8), (_features(),)),
+    "Forest": lambda: (_forest(6), (_features(), torch.tensor([0, 1, -1, 2, 0]))),
+    "ForestTeacher": lambda: (
+        ForestTeacher(modalities=NAMES, forest=_forest(96), embedding=32, is_classes=True),
+        (_embeddings(*NAMES), _present(*NAMES), torch.tensor([0, 1, -1, 2, 0])),
+    ),
+    "ConcatFusion": lambda: (ConcatFusion(NAMES, SETTINGS), (_embeddings(*NAMES), _present(*NAMES))),
+    "ConcatFusion-windows": lambda: (ConcatFusion(NAMES, SETTINGS, context=WINDOWS), _windows(*NAMES)),
     "Head": lambda: (Head(32, 3, 0.2), (torch.randn(SIZE, 32),)),
     "Adapter": lambda: (Adapter(32, 16, 0.2), (torch.randn(SIZE, 32),)),
     "HallucinationNet": lambda: (

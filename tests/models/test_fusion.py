@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from pipelines.models import JointCrossAttention, MultimodalTransformer, make_fusion
+from pipelines.models.concat import ConcatFusion
 
 NAMES = ("faces", "eda", "ecg")
-FUSIONS = ("transformer", "joint-cross-attention")
+FUSIONS = ("transformer", "joint-cross-attention", "concat", "linear")
 CONTEXT = 5
 
 
@@ -140,10 +141,20 @@ def fusion(request, small) -> MultimodalTransformer | JointCrossAttention:
 
 def test_the_settings_choose_the_fusion(small):
     assert isinstance(make_fusion(NAMES, small), MultimodalTransformer)
-    assert isinstance(make_fusion(NAMES, small.model_copy(update={"fusion": FUSIONS[1]})), JointCrossAttention)
+    kinds = [MultimodalTransformer, JointCrossAttention, ConcatFusion, ConcatFusion]
+    for name, kind in zip(FUSIONS, kinds, strict=True):
+        assert isinstance(make_fusion(NAMES, small.model_copy(update={"fusion": name})), kind)
 
 
-@pytest.mark.parametrize(("kind", "alone", "context"), [(FUSIONS[0], 13377, 13457), (FUSIONS[1], 14881, 17057)])
+@pytest.mark.parametrize(
+    ("kind", "alone", "context"),
+    [
+        ("transformer", 13377, 13457),
+        ("joint-cross-attention", 14881, 17057),
+        ("concat", 2144, 8480),
+        ("linear", 3200, 15872),
+    ],
+)
 def test_parameter_counts(small, kind, alone, context):
     settings = small.model_copy(update={"fusion": kind})
     for windows, count in ((1, alone), (CONTEXT, context)):

@@ -10,6 +10,15 @@ from pipelines.objectives import DistillationBatch, LossTerms, TeacherView, make
 from pipelines.recipe import DistillationSettings, Task
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Tensors are tiny here: several threads only wait for each other, and for a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @dataclass(frozen=True)
 class Student:
     embedding: torch.Tensor

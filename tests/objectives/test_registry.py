@@ -16,7 +16,9 @@ def test_every_default_method_exists_and_says_what_it_is():
         assert method.reference
 
 
-@pytest.mark.parametrize(("name", "stands_in"), [("none", "nothing"), ("none-matched", "zeros")])
+@pytest.mark.parametrize(
+    ("name", "stands_in"), [("none", "nothing"), ("none-matched", "zeros"), ("none-hallucinated", "hallucination")]
+)
 def test_undistilled_students_differ_only_in_their_shape(classes, make_student, name, stands_in):
     student = make_student()
     batch = DistillationBatch(target=torch.arange(12) % 3, labelled=torch.arange(12) < 8)
@@ -28,6 +30,15 @@ def test_undistilled_students_differ_only_in_their_shape(classes, make_student, 
 
 
 def test_unknown_methods_are_refused_with_those_there_are(classes):
-    known = "none, none-matched, self-kd, kd, fitnet, sp, rkd, pkdot, mt-pkdot"
-    with pytest.raises(SettingsError, match=f"unknown method 'kdd': expected one of {known}"):
+    with pytest.raises(SettingsError, match=f"unknown method 'kdd': expected one of {', '.join(METHODS)}$"):
         make_objective("kdd", classes, DistillationSettings())
+
+
+def test_distilled_students_differ_in_their_loss_alone():
+    privileged = [name for name, method in METHODS.items() if method.needs_teachers and method.teacher == "aligned"]
+    assert {METHODS[name].stands_in for name in (*privileged, "none-hallucinated")} == {"hallucination"}
+
+
+def test_the_control_for_privilege_touches_nothing_privileged():
+    control = METHODS["self-kd"]
+    assert (control.teacher, control.stands_in) == ("prevalent", "zeros")

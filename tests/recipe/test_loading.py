@@ -93,3 +93,84 @@ def test_the_joint_teacher_is_always_there_and_last():
     recipe = load_recipe("demo", ("teachers.subsets=[[faces], [faces, eda]]",))
     assert list(recipe.teacher_subsets) == ["faces", "faces+eda", "joint"]
     assert list(load_recipe("demo").teacher_subsets) == ["faces", "eda", "ecg", "emg", "joint"]
+
+
+def manifest_values():
+    """Plain values of a recipe for a manifest."""
+    signal = {"kind": "signal", "column": "eda", "rate": 128, "seconds": 5}
+    modalities = {
+        "faces": {"kind": "video", "column": "video"},
+        "no": signal,
+        "heart": {"kind": "features", "table": "t.csv"},
+    }
+    architectures = {"faces": "small-video", "no": "wave-cnn", "heart": "features-mlp"}
+    return {
+        "corpus": {"name": "manifest", "classes": [0, "yes"], "modalities": modalities},
+        "prevalent": ["faces"],
+        "privileged": ["no", "heart"],
+        "encoders": {name: {"architecture": architecture} for name, architecture in architectures.items()},
+    }
+
+
+def test_a_manifests_modalities_are_rendered_and_read():
+    recipe = parse_recipe(manifest_values(), source="mine.yaml")
+    assert recipe.corpus.classes == ("0", "yes")
+    text = render_recipe(recipe)
+    assert parse_recipe(yaml.safe_load(text), source="here") == recipe
+    names = ("faces:", "'no':", "heart:")
+    for above, line in itertools.pairwise(text.splitlines()):
+        is_setting = ":" in line and not line.lstrip().startswith("#")
+        assert not is_setting or line.strip() in names or above.lstrip().startswith("# "), line
+    assert "biosignals:" not in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("corpus.modalities.no.rate", -1, "corpus.modalities.no.rate = -1: Input should be greater than 0"),
+        ("corpus.modalities.no.max_missing", "x", "corpus.modalities.no.max_missing = 'x': "),
+        (
+            "corpus.modalities.no.kind",
+            "wav",
+            "corpus.modalities.no.kind = 'wav': use one of video, sound, signal, feat",
+        ),
+        (
+            "corpus.modalities.no",
+            {},
+            "corpus.modalities.no.kind: this setting is required, one of video, sound, signal",
+        ),
+        ("corpus.modalities.no", {"kind": "video"}, "corpus.modalities.no.column: this setting is required"),
+        ("corpus.modalities.no.colunm", "x", "corpus.modalities.no.colunm: there is no such setting; did you mean col"),
+        ("corpus.modalities.no.table", "x", "there is no such setting with corpus.modalities.no.kind = signal"),
+        ("corpus.modalities.no.band", [9, 3], "corpus.modalities.no: band = (9.0, 3.0): the high-pass must lie below"),
+        ("corpus.modalities.heart.column", "x", "corpus.modalities.heart: features lie in a `table`, or in files"),
+        ("corpus.modalities.heart.table", "manifest.csv", "corpus.modalities.heart: the manifest has other columns"),
+        ("corpus.modalities.my voice", {"kind": "sound", "column": "v"}, "'my voice' cannot be a name"),
+        ("corpus.part", "A", "corpus.part: there is no such setting with corpus.name = manifest"),
+        ("corpus.klasses", "A", "corpus.klasses: there is no such setting; did you mean classes?"),
+        ("corpus.name", "manifold", "corpus.name = 'manifold': use one of biovid, synthetic, affwild2"),
+        ("corpus.classes", [True, False], "YAML reads no, off or false without quotes as a truth value"),
+        ("corpus.attributes", ["class"], "corpus.attributes: 'class' is a name that the cache uses itself"),
+        ("corpus.attributes", ["coverage_x"], "corpus.attributes: 'coverage_x' is a name that the cache uses itself"),
+        ("encoders.no.weihgts", "x", "encoders.no.weihgts: there is no such setting; did you mean weights?"),
+    ],
+)
+def test_mistakes_in_a_manifests_settings_are_named_as_they_are_written(key, value, message):
+    values = manifest_values()
+    *path, last = key.split(".")
+    section = values
+    for name in path:
+        section = section[name]
+    section[last] = value
+    with pytest.raises(SettingsError) as caught:
+        parse_recipe(values, source="mine.yaml")
+    assert message in str(caught.value)
+
+
+def test_the_kind_of_a_section_is_required():
+    values = manifest_values()
+    del values["corpus"]["name"]
+    with pytest.raises(SettingsError, match=r"corpus\.name: this setting is required, one of biovid, "):
+        parse_recipe(values, source="mine.yaml")
+    with pytest.raises(SettingsError, match="settings: there is no such setting"):
+        parse_recipe({**manifest_values(), "settings": 1}, source="mine.yaml")

@@ -1,10 +1,12 @@
 """Comparisons whose truth is known: predictions are made up, so that a method is better, equal or worse on purpose."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipelines.cache.predictions import write_predictions
-from pipelines.metrics import Predictions, get_metric
+from pipelines.metrics import Estimate, Predictions, corrected_t_test, get_metric
 from pipelines.recipe import EvaluationSettings, Task
 from pipelines.reporting.comparison import cell_differences, compare_methods, seed_noise
 from pipelines.reporting.comparison_table import comparison_table, sentences
@@ -45,7 +47,7 @@ def methods(tmp_path):
 
 
 def compared(known):
-    return {item.method: item for item in compare_methods(known, ACCURACY, n_train=32, n_test=8)}
+    return {item.method: item for item in compare_methods(known, ACCURACY)}
 
 
 def test_a_gain_over_everything_is_a_gain_and_equals_the_plain_difference(methods):
@@ -97,9 +99,40 @@ def test_the_noise_of_a_seed_is_the_difference_of_two_trainings(methods):
     assert seed_noise(known, ACCURACY) == pytest.approx(abs(one - two))
 
 
+def test_folds_that_part_the_groups_are_all_that_the_corrected_test_needs_to_know(methods):
+    known = methods(none=0.6, kd=0.7)
+    differences = cell_differences(known, ACCURACY, "kd", "none")
+    expected = corrected_t_test(differences, n_train=(FOLDS - 1) * GROUPS, n_test=GROUPS)
+    assert compared(known)["kd"].test == expected
+    assert compared(known)["kd"].p == expected.p
+
+
+def test_a_single_fold_has_intervals_and_no_test(methods):
+    known = methods(none=0.6, kd=0.95)
+    one = {
+        method: {cell: part for cell, part in cells.items() if cell[0] == 0} for method, cells in known.cells.items()
+    }
+    seeds = {method: list(cells.values()) for method, cells in one.items()}
+    (item,) = compare_methods(replace(known.only(set(seeds["none"][0].group_of)), cells=one, seeds=seeds), ACCURACY)
+    assert np.isnan(item.p)
+    assert item.verdict.sentence == ("gain over visual only; none-matched and self-kd not run, so the cause is open")
+
+
+def test_a_method_that_shares_no_clip_with_the_baseline_is_not_judged_by_one_group(methods):
+    known = methods(none=0.6, kd=0.9)
+    nothing = known.only(set())
+    apart = replace(
+        known,
+        cells={**known.cells, "kd": nothing.cells["kd"]},
+        seeds={**known.seeds, "kd": nothing.seeds["kd"]},
+    )
+    (item,) = compare_methods(apart, ACCURACY)
+    assert item.verdict.sentence == "no detectable gain over visual only; there is no test clip to compare on"
+
+
 def test_without_a_baseline_there_is_no_comparison(methods):
     with pytest.raises(ValueError, match="without 'none'"):
-        compare_methods(methods(kd=0.6), ACCURACY, n_train=4, n_test=1)
+        compare_methods(methods(kd=0.6), ACCURACY)
 
 
 def test_the_table_has_a_line_a_control_that_was_run_and_fits_eighty_columns(methods):
@@ -107,7 +140,9 @@ def test_the_table_has_a_line_a_control_that_was_run_and_fits_eighty_columns(met
 
     items = list(compared(methods(none=0.6, none_matched=0.62, self_kd=0.61, mt_pkdot=0.85)).values())
     console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(comparison_table(items, 0.6, metric=ACCURACY, title="accuracy", note="5 folds"))
+    console.print(
+        comparison_table(items, Estimate(0.6, 0.5, 0.7, 40, 300, 0), metric=ACCURACY, title="accuracy", note="5 folds")
+    )
     text = console.export_text()
     block = text[text.index("mt-pkdot") :].splitlines()
     assert [line.split()[-2 if i == 0 else -1] for i, line in enumerate(block[:3])] == [

@@ -100,6 +100,13 @@ def test_continuous_results_have_a_row_a_dimension_everywhere(films, computed):
     assert set(group.values) == set(results.rows)
 
 
+def test_the_sentence_stands_with_the_mean_and_not_with_a_dimension(films, computed):
+    rows = computed(films).rows
+    sentences = {name: next(row.verdict for row in rows[name] if row.method == "mt-pkdot") for name in rows}
+    assert sentences["ccc"]
+    assert {name for name, sentence in sentences.items() if sentence} == {"ccc", "rmse", "pearson", "sign-agreement"}
+
+
 def test_the_interval_is_over_videos_and_not_over_frames(films, computed):
     row = next(row for row in computed(films).rows["ccc-valence"] if row.method == "none")
     weights = bootstrap_weights(4, 500, 20240819)

@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
 
-from pipelines.metrics import Predictions
+from pipelines.metrics import Predictions, get_metric
+from pipelines.recipe import EvaluationSettings, Task
 from pipelines.recipe.loading import load_recipe
+from pipelines.reporting.comparison import compare_methods
+from pipelines.reporting.paired import load_methods
 from pipelines.reporting.results import describe_protocol
+
+CLASSES = Task(kind="classes", labels=("BL1", "PA4"))
 
 
 def predictions(groups, right, seed=0, clips_a_group=4):
@@ -65,6 +70,43 @@ def test_a_method_that_cannot_predict_some_clips_is_compared_on_the_others(two_f
     assert row.difference == pytest.approx(1 - np.average(base, weights=sizes))
 
 
+def test_the_sentence_on_a_student_is_word_for_word_that_of_the_comparison(tmp_path, computed):
+    groups = [f"s{i}" for i in range(40)]
+    by_method = {
+        method: {
+            (fold, 0): predictions(groups[fold::4], right, seed=100 * number + fold, clips_a_group=6)
+            for fold in range(4)
+        }
+        for number, (method, right) in enumerate({"teacher:joint": 1.0, "none": 0.6, "mt-pkdot": 0.9}.items())
+    }
+    rows = {row.method: row for row in computed(by_method).rows["accuracy"]}
+    files = {
+        method: {(fold, 0): tmp_path / "predictions" / f"{method}-{fold}-0.csv" for fold in range(4)}
+        for method in ("none", "mt-pkdot")
+    }
+    known = load_methods(files, CLASSES, EvaluationSettings(resamples=500))
+    (item,) = compare_methods(known, get_metric("accuracy", CLASSES))
+    assert rows["mt-pkdot"].verdict == item.verdict.sentence
+    assert "gain over visual only (p = 0.0" in rows["mt-pkdot"].verdict, "folds are tested too"
+    assert [rows[name].verdict for name in ("joint", "none")] == ["", ""]
+
+
+def test_an_interval_that_spares_zero_is_no_gain_where_folds_disagree(computed):
+    groups = [f"s{i}" for i in range(30)]
+    # All of the gain is in one fold of three.
+    right = {"none": (0.5, 0.5, 0.5), "mt-pkdot": (1.0, 0.52, 0.5)}
+    by_method = {
+        method: {
+            (fold, 0): predictions(groups[fold::3], share, seed=fold, clips_a_group=6)
+            for fold, share in enumerate(shares)
+        }
+        for method, shares in right.items()
+    }
+    row = next(row for row in computed(by_method).rows["accuracy"] if row.method == "mt-pkdot")
+    assert row.difference_low > 0
+    assert row.verdict.startswith("no detectable gain over visual only; the interval over test groups excludes zero")
+
+
 def test_confusion_counts_every_seed(two_folds, computed):
     results = computed(two_folds)
     assert results.confusion["teacher:joint"].tolist() == [[40, 0], [0, 40]]
@@ -87,6 +129,11 @@ def test_a_single_seed_is_called_what_it_is():
     assert "one seed proves nothing" in describe_protocol(load_recipe("demo"))
     three = describe_protocol(load_recipe("demo", ("protocol.seeds=[0, 1, 2]",)))
     assert three == "4 folds by subject, 3 seeds, 2000 resamples of test subjects"
+
+
+def test_hidden_labels_are_told():
+    note = describe_protocol(load_recipe("demo", ("protocol.seeds=[0, 1]", "protocol.labelled=0.3")))
+    assert note.endswith("2000 resamples of test subjects, 30 % of training subjects labelled")
 
 
 @pytest.mark.parametrize(

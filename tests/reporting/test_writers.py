@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from pipelines.errors import MtpkdError
+from pipelines.metrics import EffectSize, Estimate, FoldTest, NegativeTransfer, Verdict
 from pipelines.reporting import (
     FoldResult,
     GroupResult,
+    write_comparison_csv,
     write_results_by_group_csv,
     write_results_csv,
     write_results_json,
 )
+from pipelines.reporting.comparison import Compared, Comparison
 
 
 def test_results_csv(tmp_path):
@@ -59,6 +62,35 @@ def test_json_is_strict_and_keeps_order_and_values(tmp_path):
     assert read["methods"]["none"] == {"interval": [0.1, None], "confusion": [[3, 1], [0, 4]]}
     assert read["recipe"] == {"corpus": {"root": "data/biovid"}, "seeds": [0, 1]}
     assert read["groups"] == 20
+
+
+def test_comparison_csv_has_a_row_a_method_and_reference(tmp_path):
+    def estimate(value):
+        return Estimate(value, value - 0.1, value + 0.1, groups=20, resamples=100, undefined=0)
+
+    kd = Comparison(
+        method="kd",
+        value=estimate(0.75),
+        against={"none": estimate(0.05), "self-kd": estimate(0.01)},
+        test=FoldTest(0.05, 2.0, 0.04, degrees=4, folds=5, undefined=0),
+        p=0.08,
+        effect=EffectSize(0.9, 1.1, folds=5, undefined=0),
+        negative=NegativeTransfer({"s3": 0.2}, groups=20, undefined=0),
+        verdict=Verdict("no detectable gain", "..."),
+    )
+    compared = Compared(baseline=estimate(0.7), comparisons=[kd], noise=0.01, strata=[])
+    write_comparison_csv(tmp_path / "c.csv", {0.3: {"accuracy": compared}, 1.0: {"accuracy": compared}})
+    with (tmp_path / "c.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["labelled"], row["method"], row["reference"]) for row in rows] == [
+        (share, *rest) for share in ("0.3", "1.0") for rest in (("none", ""), ("kd", "none"), ("kd", "self-kd"))
+    ]
+    none, first, second = rows[:3]
+    assert (none["value"], none["difference"]) == ("0.7", "")
+    assert {key: first[key] for key in ("p", "effect_size", "groups", "groups_worse", "verdict")} == {
+        "p": "0.08", "effect_size": "0.9", "groups": "20", "groups_worse": "1", "verdict": "no detectable gain",
+    }  # fmt: skip
+    assert (second["difference"], second["p"], second["verdict"]) == ("0.01", "", "")
 
 
 def test_what_is_no_json_is_refused_and_the_old_file_stays(tmp_path):

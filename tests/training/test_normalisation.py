@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from pipelines.training.normalisation import Normaliser, fit_normaliser
+from pipelines.recipe import FeatureTable, ManifestCorpus, SignalFiles, SoundFiles
+from pipelines.recipe.loading import load_recipe, override_recipe
+from pipelines.training.normalisation import Normaliser, fit_normaliser, normalisation_keys, scope_of
 from pipelines.training.samples import Sample
 from pipelines.training.sources import Source
 
@@ -81,3 +83,20 @@ def test_statistics_survive_a_checkpoint(waves):
     again = Normaliser.from_schema(normaliser.to_schema())
     np.testing.assert_array_equal(again(waves.arrays["a-2"], "a"), normaliser(waves.arrays["a-2"], "a"))
     assert again.fitted_on == ("a", "b")
+
+
+def test_each_kind_of_modality_has_its_own_setting_or_none():
+    biovid = override_recipe(load_recipe("demo"), **{"biosignals.normalisation": "per-subject"})
+    assert scope_of(biovid, "eda") == "per-subject"
+    assert normalisation_keys(biovid, "eda") == ["biosignals.normalisation"]
+    assert (scope_of(biovid, "faces"), normalisation_keys(biovid, "faces")) == ("training", [])
+    modalities = {
+        "voice": SoundFiles(column="v"),
+        "pulse": SignalFiles(column="p", rate=10, seconds=10, normalisation="per-group"),
+        "tests": FeatureTable(column="t"),
+    }
+    corpus = ManifestCorpus(classes=("a", "b"), modalities=modalities)
+    recipe = biovid.model_copy(update={"corpus": corpus})
+    assert [scope_of(recipe, name) for name in modalities] == ["training", "per-subject", "training"]
+    keys = [[], ["corpus.modalities.pulse.normalisation"], ["corpus.modalities.tests.normalisation"]]
+    assert [normalisation_keys(recipe, name) for name in modalities] == keys

@@ -1,11 +1,22 @@
 import numpy as np
 import pytest
 
+from pipelines.cache.channels import ChannelArrays, write_channels
 from pipelines.cache.faces import FaceShardWriter
 from pipelines.media.faces import FaceCrop
 from pipelines.recipe import ClipWindow, SlidingWindows
+from pipelines.recipe.loading import load_recipe, override_recipe
 from pipelines.training.samples import Sample
-from pipelines.training.sources import PIXEL_MEAN, PIXEL_STD, ClipFaceSource, WindowFaceSource
+from pipelines.training.sources import (
+    PIXEL_MEAN,
+    PIXEL_STD,
+    AudioSource,
+    ChannelSource,
+    ClipFaceSource,
+    WindowFaceSource,
+    make_source,
+    placement_keys,
+)
 from pipelines.workspace import Workspace, atomic_path
 
 SIZE = 32
@@ -113,3 +124,53 @@ def test_a_jittered_window_stays_in_its_stretches(sliding):
     assert (drawn.min(0) >= [14, 17, 20, 23]).all()
     assert (drawn.max(0) <= [17, 20, 23, 26]).all()
     assert len(np.unique(drawn[:, 0])) >= 3
+
+
+def test_a_channel_lies_in_the_shard_of_its_kind(workspace):
+    values = ChannelArrays(present=np.array([True]), features=np.array([[1.0, np.nan]], np.float32))
+    with atomic_path(workspace.shard("tests", "s")) as path:
+        write_channels(path, ["a"], {"tests": values})
+    source = ChannelSource(workspace, kind="tests", channel="tests", view="features")
+    assert source.is_usable(Sample("a", "s", 0, {"tests": 0.5}))
+    assert not source.is_usable(Sample("a", "s", 0, {"faces": 1.0}))
+    np.testing.assert_array_equal(source.read(Sample("a", "s", 0)), [1.0, np.nan])
+
+
+MANIFEST = {
+    "name": "manifest",
+    "classes": ["a", "b"],
+    "modalities": {
+        "face": {"kind": "video", "column": "face"},
+        "voice": {"kind": "sound", "column": "voice"},
+        "pulse": {"kind": "signal", "column": "pulse", "rate": 64, "seconds": 4},
+        "tests": {"kind": "features", "table": "tests.csv"},
+    },
+}
+ENCODERS = {"face": "small-video", "voice": "resnet-18", "pulse": "wave-cnn", "tests": "features-mlp"}
+
+
+def test_the_kind_of_a_modality_decides_how_it_is_read_and_what_of_the_recipe_that_takes(workspace):
+    biovid, affwild2 = load_recipe("demo"), load_recipe("demo-affwild2")
+    manifest = override_recipe(
+        biovid,
+        corpus=MANIFEST,
+        prevalent=["face"],
+        privileged=["voice", "pulse", "tests"],
+        encoders={name: {"architecture": architecture} for name, architecture in ENCODERS.items()},
+    )
+    expected = [
+        (biovid, "faces", ClipFaceSource, "frames", ["windows"]),
+        (biovid, "eda", ChannelSource, "wave", []),
+        (affwild2, "faces", WindowFaceSource, "frames", ["windows"]),
+        (affwild2, "audio", AudioSource, "spectrogram", ["audio.seconds"]),
+        (manifest, "face", ClipFaceSource, "frames", ["windows"]),
+        (manifest, "voice", ChannelSource, "spectrogram", []),
+        (manifest, "pulse", ChannelSource, "wave", []),
+        (manifest, "tests", ChannelSource, "features", []),
+    ]
+    for recipe, modality, kind, view, keys in expected:
+        source = make_source(workspace, recipe, modality)
+        assert type(source) is kind, modality
+        assert source.view == view
+        assert source.jitters == (view == "frames")
+        assert placement_keys(recipe, modality) == keys

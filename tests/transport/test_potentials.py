@@ -8,8 +8,6 @@ from pipelines.transport.potentials import (
     anneal,
     annealing_schedule,
     halvings,
-    refine_pair,
-    refine_symmetric,
     soft_minimum,
 )
 
@@ -54,26 +52,3 @@ def test_soft_minimum_tends_to_the_minimum_and_to_the_mean():
 
     torch.testing.assert_close(at(1e-4), torch.tensor([0.5, 0.0]), rtol=0, atol=2e-4)
     torch.testing.assert_close(at(1e4), torch.tensor([1.75, 0.75]), rtol=1e-3, atol=0)
-
-
-@pytest.mark.parametrize("blur", [1.0, 0.1, 0.01, 1e-4])
-def test_newton_meets_the_marginals_from_a_cold_start(make_rows, blur):
-    x, y = (cloud.double() for cloud in make_rows(48, 48, 2.0))
-    costs, eps = half_squares(x, y).unsqueeze(0), blur**2
-    rows, columns = refine_pair(torch.zeros(1, 48, dtype=torch.float64), costs, eps)
-    plan = torch.exp((rows.unsqueeze(2) + columns.unsqueeze(1) - costs) / eps) / 48**2
-    assert (plan.sum(2) - 1 / 48).abs().sum() < 1e-6
-    assert (plan.sum(1) - 1 / 48).abs().sum() < 1e-6
-
-
-def test_symmetric_refinement_reaches_the_fixed_point(make_rows):
-    x, _ = make_rows(48, 30, 1.0)
-    costs = half_squares(x.double(), x.double()).view(1, 1, 48, 48)
-    inverse = torch.full((1, 1, 1, 1), 1 / (0.01 * math.log(2)), dtype=torch.float64)
-    start = costs.mean(-1) / 2
-    buffer = torch.empty_like(costs)
-
-    def residual(potentials):
-        return (soft_minimum(potentials, costs, inverse, buffer)[0] - potentials).abs().max()
-
-    assert residual(refine_symmetric(start, costs, inverse)) < 1e-4 * residual(start)

@@ -90,6 +90,25 @@ def test_fast_gradient_is_near_the_converged_one(make_rows):
     assert (value_and_gradient(x, y)[1] - truth).norm() < 0.05 * truth.norm()
 
 
+@pytest.mark.parametrize("structure", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("anchors", [30, 128])
+def test_accurate_gradient_is_the_converged_one(make_rows, structure, anchors):
+    x, y = make_rows(128, anchors, structure)
+    truth, gradient = (value_and_gradient(each, y.to(each), mode="accurate") for each in (x.double(), x))
+    assert float(gradient[0]) == pytest.approx(float(truth[0]), rel=1e-6, abs=1e-6)
+    assert (gradient[1] - truth[1]).norm() < 2e-5 * truth[1].norm()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("mode", MODES)
+def test_results_stay_on_the_device(make_rows, mode):
+    x, y = make_rows(32, 12, 1.0)
+    value, gradient = value_and_gradient(x.cuda(), y.cuda(), mode=mode, blur=0.3)
+    assert value.device.type == gradient.device.type == "cuda"
+    expected = value_and_gradient(x, y, mode=mode, blur=0.3)
+    torch.testing.assert_close((value.cpu(), gradient.cpu()), expected, rtol=1e-3, atol=1e-6)
+
+
 def test_gradient_reaches_only_what_asks_for_it_and_only_once():
     x, y = waves(6, 3)
     y.requires_grad_()

@@ -9,6 +9,7 @@ from typing import Literal
 from torch import nn
 
 from pipelines.models.encoders.features import FeatureEncoder
+from pipelines.models.encoders.identity import IdentityEncoder
 from pipelines.models.encoders.r3d import VideoResNet, r3d_18
 from pipelines.models.encoders.resnet import ResNet, resnet_18
 from pipelines.models.encoders.small import SmallSpectrogramEncoder, SmallVideoEncoder
@@ -17,8 +18,8 @@ from pipelines.models.encoders.weights import load_weights
 from pipelines.recipe import EncoderSettings
 
 __all__ = [
-    "INPUT_VIEW", "FeatureEncoder", "ResNet", "SmallSpectrogramEncoder", "SmallVideoEncoder", "VideoResNet", "View",
-    "WaveEncoder", "load_weights", "make_encoder", "r3d_18", "resnet_18",
+    "INPUT_VIEW", "FeatureEncoder", "IdentityEncoder", "ResNet", "SmallSpectrogramEncoder", "SmallVideoEncoder",
+    "VideoResNet", "View", "WaveEncoder", "load_weights", "make_encoder", "r3d_18", "resnet_18",
 ]  # fmt: skip
 
 View = Literal["frames", "wave", "spectrogram", "features"]
@@ -30,6 +31,7 @@ INPUT_VIEW: dict[str, View] = {
     "small-spectrogram": "spectrogram",
     "wave-cnn": "wave",
     "features-mlp": "features",
+    "identity": "features",
 }
 """frames (B, 3, T, H, W); spectrogram (B, 1, F, T); wave (B, 2, L), wave and validity; features (B, K), NaN missing."""
 
@@ -43,11 +45,11 @@ def make_encoder(settings: EncoderSettings, *, embedding: int, in_features: int 
     Args:
         settings: architecture, weights and dropout.
         embedding: width D of the result.
-        in_features: features K; needed by `features-mlp`, ignored by the others.
+        in_features: features K; needed by `features-mlp` and `identity`, ignored by the others.
 
     Raises:
         MtpkdError: `settings.weights` does not fit (see `load_weights`).
-        ValueError: `features-mlp` without `in_features`.
+        ValueError: `features-mlp` or `identity` without `in_features`.
     """
     encoder = _make(settings, embedding=embedding, in_features=in_features)
     if settings.weights is not None:
@@ -69,7 +71,9 @@ def _make(settings: EncoderSettings, *, embedding: int, in_features: int | None)
             return SmallSpectrogramEncoder(embedding=embedding, dropout=settings.dropout)
         case "wave-cnn":
             return WaveEncoder(embedding=embedding, dropout=settings.dropout)
-        case "features-mlp":
+        case "features-mlp" | "identity":
             if in_features is None:
-                raise ValueError("features-mlp needs in_features, the number of features a clip has")
+                raise ValueError(f"{settings.architecture} needs in_features, the number of features a clip has")
+            if settings.architecture == "identity":
+                return IdentityEncoder(in_features=in_features, embedding=embedding)
             return FeatureEncoder(in_features=in_features, embedding=embedding, dropout=settings.dropout)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.cache.biosignals import ChannelArrays, write_biosignals
+from pipelines.cache.channels import ChannelArrays, write_channels
 from pipelines.corpora import Failure
 from pipelines.errors import UnreadableMedia
 from pipelines.media.biosignals import Recording, process_biosignals, read_biosignals
@@ -36,11 +36,11 @@ def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
             job.advance(1)
     channels = _channels(recordings, unit, job)
     with atomic_path(job.path) as partial_path:
-        write_biosignals(partial_path, list(recordings), channels.arrays)
+        write_channels(partial_path, list(recordings), channels.arrays)
     outcome.coverage.update({clip: {} for clip in recordings})
     for name, channel in channels.arrays.items():
         for row, clip in enumerate(recordings):
-            outcome.coverage[clip][name] = float(channel.valid[row].mean()) if channel.present[row] else 0.0
+            outcome.coverage[clip][name] = channels.coverage[name][row]
             if not channel.present[row]:
                 outcome.failures.append(Failure(clip, name, str(files[clip]), channels.reasons[name][row]))
     return outcome.details()
@@ -49,6 +49,7 @@ def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
 @dataclass(frozen=True)
 class _Channels:
     arrays: dict[str, ChannelArrays]
+    coverage: dict[str, list[float]]
     reasons: dict[str, tuple[str, ...]]
 
 
@@ -73,7 +74,11 @@ def _channels(recordings: dict[str, Recording], unit: ShardUnit, job: Job) -> _C
             feature_names=FEATURES[name],
             present=batch.present,
         )
-    return _Channels(arrays=arrays, reasons={name: batches[name].reasons for name in BIOSIGNALS})
+    return _Channels(
+        arrays=arrays,
+        coverage={name: batches[name].coverage for name in BIOSIGNALS},
+        reasons={name: batches[name].reasons for name in BIOSIGNALS},
+    )
 
 
 BIOSIGNAL_SHARDS = ShardKind(

@@ -3,14 +3,15 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 
 from pipelines.cache.annotations import Annotation, read_annotations
-from pipelines.cache.faces import FaceShardWriter
+from pipelines.cache.faces import ClipFrames, FaceShardWriter
 from pipelines.corpora import Clip, Failure
 from pipelines.errors import UnreadableMedia
 from pipelines.media.detectors import Detector, make_detector
@@ -23,9 +24,18 @@ from pipelines.stages.shards.unit import Outcome, ShardKind, ShardUnit
 from pipelines.workspace import atomic_path
 
 
-def _settings(unit: ShardUnit) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Origin:
+    """The modality, and the kinds of sources that its crops come from; `crops` is empty where there are only videos."""
+
+    modality: str
+    video: str
+    crops: str
+
+
+def _settings(origin: _Origin, unit: ShardUnit) -> dict[str, Any]:
     settings = plain(unit.recipe.faces)
-    listings = {clip: _listing(folder) for clip, folder in unit.files("crops").items()}
+    listings = {clip: _listing(folder) for clip, folder in unit.files(origin.crops).items()}
     return {**settings, "crops": listings} if listings else settings
 
 
@@ -36,9 +46,9 @@ def _listing(folder: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def _inputs(unit: ShardUnit) -> dict[str, Path]:
-    published = unit.files("crops")
-    inputs = {clip: file for clip, file in unit.files("video").items() if clip not in published}
+def _inputs(origin: _Origin, unit: ShardUnit) -> dict[str, Path]:
+    published = unit.files(origin.crops)
+    inputs = {clip: file for clip, file in unit.files(origin.video).items() if clip not in published}
     return {**inputs, "annotations": _annotations(unit)} if unit.recipe.corpus.continuous else inputs
 
 
@@ -46,59 +56,69 @@ def _annotations(unit: ShardUnit) -> Path:
     return unit.workspace.shard("annotations", unit.group)
 
 
-def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
-    settings = unit.recipe.faces
+def _build(origin: _Origin, unit: ShardUnit, job: Job) -> dict[str, Any]:
     outcome = Outcome()
     trials = read_annotations(_annotations(unit)) if unit.recipe.corpus.continuous else {}
     with (
         atomic_path(job.path) as partial_path,
-        FaceShardWriter(partial_path, size=settings.size, storage=settings.storage) as writer,
+        FaceShardWriter(partial_path, size=unit.recipe.faces.size, storage=unit.recipe.faces.storage) as writer,
     ):
+        faces = _Faces(origin, unit.recipe.faces, writer, outcome)
         for clip in unit.clips:
             # A trial without a usable annotation file is recorded there, and nothing could be learned from its face.
             if clip.name in trials or not unit.recipe.corpus.continuous:
-                _add(clip, writer, settings, trials.get(clip.name), outcome)
+                faces.add(clip, trials.get(clip.name))
             job.advance(1)
     return outcome.details()
 
 
-def _add(
-    clip: Clip, writer: FaceShardWriter, settings: FaceSettings, annotation: Annotation | None, outcome: Outcome
-) -> None:
-    """Append a clip's crops; say where they come from, and what could not be used."""
-    file = clip.files.get("crops") or clip.files.get("video")
-    if file is None:
-        return
-    published = None
-    try:
-        if annotation is not None and "crops" in clip.files:
-            published = read_published_crops(file, annotation.times, settings.size)
-        frames = writer.add(clip.name, published or _cropped(clip, file, settings))
-    except UnreadableMedia as error:
-        outcome.failures.append(Failure(clip.name, "faces", str(error.file), error.reason))
-        return
-    outcome.coverage[clip.name] = {"faces": frames.coverage}
-    if frames.coverage == 0 or frames.coverage < settings.min_coverage:
-        outcome.coverage[clip.name] = {"faces": 0.0}
-        reason = _no_face(int(frames.valid.sum()), len(frames.valid), settings.min_coverage)
-        outcome.failures.append(Failure(clip.name, "faces", str(file), reason))
-    if annotation is not None:
-        outcome.attributes[clip.name] = {"crops": "own" if published is None else "published"}
-    if published is not None:
-        outcome.failures += _lost_images(clip, published)
+@dataclass(frozen=True)
+class _Faces:
+    """One shard in the making: appends clips, and says where their crops come from and what could not be used."""
+
+    origin: _Origin
+    settings: FaceSettings
+    writer: FaceShardWriter
+    outcome: Outcome
+
+    def add(self, clip: Clip, annotation: Annotation | None) -> None:
+        """Append a clip's crops."""
+        crops = clip.files.get(self.origin.crops)
+        file = crops or clip.files.get(self.origin.video)
+        if file is None:
+            return
+        published = None
+        try:
+            if annotation is not None and crops is not None:
+                published = read_published_crops(crops, annotation.times, self.settings.size)
+            # Only the trials of a video may be two people, of whom one is meant.
+            side = "" if annotation is None else clip.attributes.get("side", "")
+            frames = self.writer.add(clip.name, published or _cropped(file, self.settings, side))
+        except UnreadableMedia as error:
+            self._fail(clip, str(error.file), error.reason)
+            return
+        self.outcome.coverage[clip.name] = {self.origin.modality: frames.coverage}
+        if frames.coverage == 0 or frames.coverage < self.settings.min_coverage:
+            self.outcome.coverage[clip.name] = {self.origin.modality: 0.0}
+            self._fail(clip, str(file), _no_face(frames, self.settings.min_coverage))
+        if annotation is not None:
+            self.outcome.attributes[clip.name] = {"crops": "own" if published is None else "published"}
+        if published is not None:
+            self._record_lost_images(clip, published)
+
+    def _fail(self, clip: Clip, file: str, reason: str, *, tolerated: bool = False) -> None:
+        self.outcome.failures.append(Failure(clip.name, self.origin.modality, file, reason, tolerated=tolerated))
+
+    def _record_lost_images(self, clip: Clip, crops: PublishedCrops) -> None:
+        """Images that cost their frame, and not the trial."""
+        for name in crops.unreadable:
+            self._fail(clip, str(crops.folder / name), "the image cannot be read", tolerated=True)
+        if crops.beyond:
+            self._fail(clip, str(crops.folder), f"{crops.beyond} images belong to no annotated row", tolerated=True)
 
 
-def _lost_images(clip: Clip, crops: PublishedCrops) -> list[Failure]:
-    """Images that cost their frame, and not the trial."""
-    reasons = [(str(crops.folder / name), "the image cannot be read") for name in crops.unreadable]
-    if crops.beyond:
-        reasons.append((str(crops.folder), f"{crops.beyond} images belong to no annotated row"))
-    return [Failure(clip.name, "faces", file, reason, tolerated=True) for file, reason in reasons]
-
-
-def _cropped(clip: Clip, file: Path, settings: FaceSettings) -> Iterator[FaceCrop]:
-    detector = _detector(settings.detector)
-    return crop_faces(file, settings, detector=detector, side=clip.attributes.get("side", ""))
+def _cropped(file: Path, settings: FaceSettings, side: str) -> Iterator[FaceCrop]:
+    return crop_faces(file, settings, detector=_detector(settings.detector), side=side)
 
 
 @cache
@@ -108,10 +128,20 @@ def _detector(name: str) -> Detector:
     return make_detector(FaceSettings.model_validate({"detector": name}))
 
 
-def _no_face(found: int, frames: int, least: float) -> str:
+def _no_face(frames: ClipFrames, least: float) -> str:
+    found, there = int(frames.valid.sum()), len(frames.valid)
     if not found:
-        return f"no face found in any of its {frames} frames"
-    return f"a face in only {found} of its {frames} frames, less than faces.min_coverage = {least}"
+        return f"no face found in any of its {there} frames"
+    return f"a face in only {found} of its {there} frames, less than faces.min_coverage = {least}"
 
 
-FACES = ShardKind(name="faces", modalities=("faces",), settings=_settings, inputs=_inputs, build=_build)
+def face_shards(modality: str, *, video: str, crops: str = "") -> ShardKind:
+    """Shards of a modality, made from one kind of source of the clips: videos, or crops where a clip has those."""
+    origin = _Origin(modality, video, crops)
+    return ShardKind(
+        name=modality,
+        modalities=(modality,),
+        settings=partial(_settings, origin),
+        inputs=partial(_inputs, origin),
+        build=partial(_build, origin),
+    )

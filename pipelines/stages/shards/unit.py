@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.corpora import Clip, Failure
-from pipelines.recipe import Recipe
+from pipelines.recipe import ManifestCorpus, ManifestModality, Recipe
 from pipelines.stages.execution import Job
 from pipelines.workspace import Workspace
 
@@ -29,6 +29,12 @@ class ShardUnit:
     def files(self, source: str) -> dict[str, Path]:
         """Clip -> its file of a kind of source, for the clips that have one."""
         return {clip.name: clip.files[source] for clip in self.clips if source in clip.files}
+
+    @property
+    def modality(self) -> ManifestModality:
+        """The settings of a manifest's modality, which names its own kind of shard."""
+        assert isinstance(self.recipe.corpus, ManifestCorpus)
+        return self.recipe.corpus.modalities[self.kind]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class ModalityReader:
         """(B, ...) float32. With `draw` (the parts of a seed) the temporal sampling of each sample is jittered."""
         clips = []
         for row in rows:
-            rng = None if draw is None else generator(*draw, row.name)
+            rng = None if draw is None or not self.source.jitters else generator(*draw, row.name)
             clips.append(self.normaliser(self.source.read(row, rng), row.group))
         return torch.from_numpy(np.stack(clips)).to(self.device)
 

@@ -8,7 +8,7 @@ from pipelines.cache.embeddings import Column, EmbeddingStore
 from pipelines.models.hallucination import HallucinationNet
 from pipelines.models.student import StudentNetwork
 from pipelines.models.teachers import Aligner, FusionTeacher
-from pipelines.objectives import make_objective
+from pipelines.objectives import METHODS, make_objective
 from pipelines.recipe import JOINT, AlignmentSettings, DistillationSettings, ModelSettings, Task
 from pipelines.training.problems.alignment import AlignmentProblem
 from pipelines.training.problems.distillation import DistillationProblem, Teachers
@@ -23,12 +23,13 @@ NAMES = ("faces", "eda")
 CLIPS = 6
 
 
-def store():
-    """Six clips of two groups; the second lacks eda, the third a label."""
+def store(unknown=()):
+    """Six clips of two groups; the second lacks eda, the third a label, and of some nobody knows anything."""
     rng = np.random.default_rng(0)
     there = np.array([True, False, True, True, True, True])
 
     def column(present):
+        present = present & ~np.isin(np.arange(CLIPS), list(unknown))
         values = rng.normal(size=(CLIPS, 1, 8)).astype("float32")
         values[~present] = np.nan
         return Column(values, present, rng.normal(size=(CLIPS, 1, 2)).astype("float32"))
@@ -37,9 +38,9 @@ def store():
     return EmbeddingStore(tuple(f"c{i}" for i in range(CLIPS)), columns)
 
 
-def table(columns=NAMES):
-    rows = [Sample(f"c{i}", f"s{i % 2}", None if i == 2 else i % 2) for i in range(CLIPS)]
-    return EmbeddingTable(store(), columns, rows, TASK)
+def table(columns=NAMES, *, unknown=(), labelled=True):
+    rows = [Sample(f"c{i}", f"s{i % 2}", i % 2 if labelled and i != 2 else None) for i in range(CLIPS)]
+    return EmbeddingTable(store(unknown), columns, rows, TASK)
 
 
 def shared(**options):
@@ -105,28 +106,62 @@ def test_alignment_is_the_weighted_sum_of_the_method():
     )
 
 
-@pytest.mark.parametrize("method", ["none", "none-matched", "mt-pkdot"])
-def test_distillation_uses_every_clip_and_validates_on_the_task_alone(method):
+def student_problem(method, *, unknown=(), labelled=True):
+    """A student of the face under a method, from teachers that do not know some clips."""
     torch.manual_seed(0)
-    settings = DistillationSettings(anchors=4)
-    objective = make_objective(method, TASK, settings)
+    objective = make_objective(method, TASK, DistillationSettings(anchors=4))
     network = StudentNetwork(
         prevalent=("faces",), privileged=("eda",), settings=SETTINGS, num_outputs=2, stands_in=objective.stands_in
     )
-    losses = np.random.default_rng(1).random((CLIPS, 3))
-    losses[2] = np.nan
-    teachers = Teachers(table((*NAMES, JOINT)), (*NAMES, JOINT), losses) if objective.needs_teachers else None
-    options = shared(train=table(("faces",)), validation=table(("faces",)))
-    problem = DistillationProblem(network=network, objective=objective, teachers=teachers, task=TASK, **options)
+    teachers = None
+    if objective.needs_teachers:
+        names = (JOINT,) if objective.teacher == "prevalent" else (*NAMES, JOINT)
+        losses = np.random.default_rng(1).random((CLIPS, len(names)))
+        losses[2] = np.nan
+        teachers = Teachers(table(names, unknown=unknown), names, losses)
+    options = shared(train=table(("faces",), labelled=labelled), validation=table(("faces",)))
+    return DistillationProblem(network=network, objective=objective, teachers=teachers, task=TASK, **options)
+
+
+def moved(problem):
+    return any(bool(p.grad.any()) for p in problem.network.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_distillation_uses_every_clip_and_validates_on_the_task_alone(method):
+    problem = student_problem(method)
     terms = one_step(problem)
-    if teachers is not None:
-        weighted = [settings.alpha, settings.beta, settings.gamma]
-        parts = [terms.parts[name] for name in ("task", "transport", "centroid")]
-        expected = sum(weight * part for weight, part in zip(weighted, parts, strict=True))
-        assert float(terms.total.detach()) == pytest.approx(float(expected), rel=1e-5)
-        chosen = [float(terms.diagnostics[f"chosen/{name}"]) for name in teachers.names]
-        assert sum(chosen) == pytest.approx(1)
-    batch = next(iter(problem.validation_batches()))
+    assert problem.train_size == CLIPS
+    assert moved(problem)
+    assert set(terms.parts) > {"task"} if METHODS[method].needs_teachers else set(terms.parts) == {"task"}
+    chosen = [float(value) for name, value in terms.diagnostics.items() if name.startswith("chosen/")]
+    assert not chosen or sum(chosen) == pytest.approx(1)
+    (batch,) = problem.validation_batches()
     assert batch.truth.teachers is None
-    purposes = {item.purpose: item.groups for item in problem.evidence()}
-    assert purposes["weights"] <= {"s0", "s1"}
+    outputs = problem.network(*batch.inputs)
+    known = [0, 1, 3, 4, 5]
+    entropy = torch.nn.functional.cross_entropy(outputs.output[known], torch.tensor([i % 2 for i in known]))
+    torch.testing.assert_close(terms.parts["task"], entropy.detach())
+    assert float(problem.judge(outputs, batch.truth).mean.detach()) == pytest.approx(float(entropy.detach()))
+    assert {item.purpose: item.groups for item in problem.evidence()}["weights"] <= {"s0", "s1"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_clips_without_a_label_are_distilled(method):
+    problem = student_problem(method, labelled=False)
+    assert float(one_step(problem).parts["task"]) == 0.0
+    assert moved(problem) == METHODS[method].needs_teachers
+
+
+@pytest.mark.parametrize("unknown", [(3,), range(1, CLIPS), range(CLIPS)], ids=["one", "all but one", "all"])
+@pytest.mark.parametrize("method", METHODS)
+def test_clips_that_no_teacher_knows_train_on_their_labels(method, unknown):
+    terms = one_step(student_problem(method, unknown=unknown))
+    everyone = one_step(student_problem(method))
+    torch.testing.assert_close(terms.parts["task"], everyone.parts["task"])
+    if not METHODS[method].needs_teachers:
+        assert float(terms.total.detach()) == float(everyone.total.detach())
+    elif len(unknown) == CLIPS:
+        assert float(terms.total.detach()) == pytest.approx(0.8 * float(terms.parts["task"]))
+    else:
+        assert float(terms.total.detach()) != float(everyone.total.detach())

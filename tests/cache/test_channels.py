@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pipelines.cache.biosignals import BiosignalShard, ChannelArrays, write_biosignals
+from pipelines.cache.channels import ChannelArrays, ChannelShard, write_channels
+from pipelines.errors import MtpkdError
 
 
 @pytest.fixture
@@ -15,8 +16,8 @@ def shard(tmp_path):
         feature_names=("tonic", "scr_count"),
         present=np.array([True, False]),
     )
-    write_biosignals(tmp_path / "s.h5", ["a", "b"], {"eda": eda})
-    return BiosignalShard(tmp_path / "s.h5"), eda
+    write_channels(tmp_path / "s.h5", ["a", "b"], {"eda": eda})
+    return ChannelShard(tmp_path / "s.h5"), eda
 
 
 def test_each_view_has_its_documented_shape(shard):
@@ -34,3 +35,19 @@ def test_an_absent_channel_is_never_handed_out(shard, clip):
     assert not reader.is_present(clip, "eda")
     with pytest.raises(KeyError, match="has no usable eda"):
         reader.read(clip, "eda", "wave")
+
+
+def test_a_channel_has_the_parts_that_it_was_given(tmp_path):
+    values = np.arange(6, dtype="float32").reshape(2, 3)
+    table = ChannelArrays(present=np.array([True, True]), features=values, feature_names=("x", "y", "z"))
+    write_channels(tmp_path / "g.h5", ["a", "b"], {"tests": table})
+    reader = ChannelShard(tmp_path / "g.h5")
+    np.testing.assert_array_equal(reader.read("b", "tests", "features"), values[1])
+    with pytest.raises(MtpkdError, match=r"no dataset 'tests/wave'"):
+        reader.read("b", "tests", "wave")
+
+
+def test_what_is_read_belongs_to_the_reader(shard):
+    reader, eda = shard
+    reader.read("a", "eda", "features")[:] = 7
+    np.testing.assert_array_equal(reader.read("a", "eda", "features"), eda.features[0])

@@ -1,0 +1,95 @@
+"""Teachers that are random forests on cached embeddings: grown in stage 2, restored wherever a fused teacher is.
+
+A forest needs no early stopping, so the validation groups play no part in it. What it says of its training clips is out
+of bag by groups: their embeddings and outputs need no cross-fitting.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipelines.cache.embeddings import read_embeddings
+from pipelines.models.forest import Forest, ForestTeacher, side_by_side
+from pipelines.protocols.audit import Evidence, audit
+from pipelines.recipe import Task
+from pipelines.recipe.loading import plain
+from pipelines.stages.cells import Cell, FitUnit
+from pipelines.stages.execution import Artifact, Job
+from pipelines.stages.fitting import having, provenance_of
+from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from pipelines.training.forests import GrownForest, grow_forest
+from pipelines.training.tables import EmbeddingTable
+from pipelines.workspace import Fingerprint
+
+
+def forest_artifact(unit: FitUnit, name: str, split_keys: dict[str, Any]) -> Artifact:
+    """The checkpoint of a subset's forest.
+
+    Args:
+        unit: fold, seed and fit.
+        name: of the teacher.
+        split_keys: what else makes a teacher of this fit stale.
+    """
+    cell, fit = unit.cell, unit.fit
+    keys = {**cell.learning_keys("teachers.trees"), "subset": list(cell.recipe.teacher_subsets[name]), **split_keys}
+    fingerprint = Fingerprint(keys, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
+    return Artifact(cell.teacher(fit, name), fingerprint, partial(_grow, unit, name), cost=len(cell.of(fit.train)))
+
+
+def _grow(unit: FitUnit, name: str, job: Job) -> dict[str, Any]:
+    cell, fit = unit.cell, unit.fit
+    subset = cell.recipe.teacher_subsets[name]
+    store = read_embeddings(cell.embeddings(fit))
+    rows = [row for row in having(cell.of(fit.train), store, subset) if row.label is not None]
+    evidence = [Evidence(f"teacher {name}", "weights", frozenset(row.group for row in rows))]
+    for modality in subset:
+        evidence += provenance_of(f"encoder {modality}", load_checkpoint(cell.encoder(fit, modality), weights=False))
+    audit(cell.split, evidence)
+    table = EmbeddingTable(store, subset, rows, cell.task)
+    every = torch.arange(len(table))
+    embeddings = table.embeddings(every, table.draw(every, jitter=False))
+    features = side_by_side(subset, embeddings, table.presence(every)).numpy()
+    grown = grow_forest(
+        features,
+        table.targets.target.numpy(),
+        [row.group for row in rows],
+        task=cell.task,
+        trees=cell.recipe.teachers.trees,
+        seed=(cell.split.seed, cell.split.fold, fit.name, name),
+    )
+    _save(cell, job, grown, subset, evidence)
+    job.advance(len(rows))
+    return {"trees": cell.recipe.teachers.trees, "depth": grown.depth, "clips": len(rows)}
+
+
+def _save(cell: Cell, job: Job, grown: GrownForest, subset: tuple[str, ...], evidence: list[Evidence]) -> None:
+    provenance = {
+        purpose: sorted(set().union(*(item.groups for item in evidence if item.purpose == purpose)))
+        for purpose in ("weights", "selection")
+    }
+    schema = {
+        "task": plain(cell.task),
+        "provenance": provenance,
+        "modalities": list(subset),
+        "forest": {"depth": grown.depth, "groups": list(grown.groups)},
+    }
+    save_checkpoint(job.path, grown.state, schema, cell.recipe)
+
+
+def restore_forest(checkpoint: Checkpoint) -> ForestTeacher:
+    """The forest that a teacher's checkpoint holds."""
+    assert checkpoint.recipe is not None
+    forest = Forest(checkpoint.state, **checkpoint.schema["forest"])
+    return ForestTeacher(
+        modalities=tuple(checkpoint.schema["modalities"]),
+        forest=forest,
+        embedding=checkpoint.recipe.model.embedding,
+        is_classes=Task.model_validate(checkpoint.schema["task"]).kind == "classes",
+    ).eval()
+
+
+def group_numbers(network: ForestTeacher, table: EmbeddingTable, rows: torch.Tensor) -> torch.Tensor:
+    """The bags' columns of the groups of some rows, so that no tree speaks about what it was grown on."""
+    return network.forest.number([table.rows[row].group for row in np.asarray(rows)])

@@ -1,0 +1,60 @@
+"""Shards of a manifest's signals: waves and log-spectrograms of all clips of a group at once."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pipelines.cache.channels import ChannelArrays, write_channels
+from pipelines.corpora import Failure
+from pipelines.errors import UnreadableMedia
+from pipelines.media.biosignals import process_signals
+from pipelines.media.signal_file import read_signal
+from pipelines.recipe import SignalFiles
+from pipelines.recipe.loading import plain
+from pipelines.stages.execution import Job
+from pipelines.stages.shards.unit import Outcome, ShardKind, ShardUnit
+from pipelines.workspace import atomic_path
+
+
+def _modality(unit: ShardUnit) -> SignalFiles:
+    assert isinstance(unit.modality, SignalFiles)
+    return unit.modality
+
+
+def _settings(unit: ShardUnit) -> dict[str, Any]:
+    settings = plain(_modality(unit))
+    # Which files a column names is in the inputs, and normalisation is chosen when a model reads the cache.
+    return {name: value for name, value in settings.items() if name not in ("column", "normalisation")}
+
+
+def _build(modality: str, unit: ShardUnit, job: Job) -> dict[str, Any]:
+    settings, outcome, files = _modality(unit), Outcome(), unit.files(modality)
+    signals: dict[str, np.ndarray] = {}
+    for clip, file in files.items():
+        try:
+            signals[clip] = read_signal(file, settings.channel)
+        except UnreadableMedia as error:
+            outcome.failures.append(Failure(clip, modality, str(error.file), error.reason))
+        job.advance(1)
+    job.advance(len(unit.clips) - len(files))
+    batch = process_signals(list(signals.values()), settings)
+    arrays = ChannelArrays(present=batch.present, wave=batch.waves, valid=batch.valid, spectrogram=batch.spectrograms)
+    with atomic_path(job.path) as partial_path:
+        write_channels(partial_path, list(signals), {modality: arrays})
+    for clip, share, reason in zip(signals, batch.coverage, batch.reasons, strict=True):
+        outcome.coverage[clip] = {modality: share}
+        if reason:
+            outcome.failures.append(Failure(clip, modality, str(files[clip]), reason))
+    return outcome.details()
+
+
+def signal_shards(modality: str) -> ShardKind:
+    """Shards of a modality of sampled signals."""
+    return ShardKind(
+        name=modality,
+        modalities=(modality,),
+        settings=_settings,
+        inputs=lambda unit: unit.files(modality),
+        build=partial(_build, modality),
+    )
