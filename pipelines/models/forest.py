@@ -73,17 +73,27 @@ class ForestTeacher(nn.Module):
 
     Its embedding is its opinion: the centred logarithms of its votes (Aitchison, The Statistical Analysis of
     Compositional Data, 1986), or its values, and zeros behind them. So the opinions of all forests lie in one space.
+    Shares of votes are less extreme than probabilities; one temperature mends that (Guo et al., arXiv 1706.04599).
 
     Args:
         modalities: in the order of the forest's features.
         forest: grown on their embeddings side by side, (B, M * D).
         embedding: width D.
         is_classes: whether it votes for classes.
+        temperature: that logarithms of votes are divided by.
     """
 
-    def __init__(self, *, modalities: tuple[str, ...], forest: Forest, embedding: int, is_classes: bool) -> None:
+    def __init__(
+        self,
+        *,
+        modalities: tuple[str, ...],
+        forest: Forest,
+        embedding: int,
+        is_classes: bool,
+        temperature: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.modalities, self.forest = modalities, forest
+        self.modalities, self.forest, self.temperature = modalities, forest, temperature
         self.embedding, self.is_classes = embedding, is_classes
 
     def forward(
@@ -92,11 +102,14 @@ class ForestTeacher(nn.Module):
         """{modality: (B, D)}, {modality: (B,) bool}, (B,) -> embedding (B, D), output (B, C)."""
         votes = self.forest(side_by_side(self.modalities, embeddings, present), group)
         if self.is_classes:
-            # One tree more votes for every class: a class that nobody voted for is unlikely, not impossible.
-            trees, classes = len(self.forest.roots), votes.shape[1]
-            votes = ((votes * trees + 1 / classes) / (trees + 1)).log()
+            votes = log_votes(votes, len(self.forest.roots)) / self.temperature
         opinion = votes - votes.mean(1, keepdim=True) if self.is_classes else votes
         return nn.functional.pad(opinion, (0, self.embedding - opinion.shape[1])), votes
+
+
+def log_votes(votes: torch.Tensor, trees: int) -> torch.Tensor:
+    """Logarithms of shares (B, C); one tree more votes for every class: who got no vote is unlikely, not impossible."""
+    return ((votes * trees + 1 / votes.shape[1]) / (trees + 1)).log()
 
 
 def side_by_side(

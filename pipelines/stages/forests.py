@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from pipelines.cache.embeddings import read_embeddings
-from pipelines.models.forest import Forest, ForestTeacher, side_by_side
+from pipelines.models.forest import Forest, ForestTeacher, log_votes, side_by_side
 from pipelines.protocols.audit import Evidence, audit
 from pipelines.recipe import Task
 from pipelines.recipe.loading import plain
@@ -19,7 +19,7 @@ from pipelines.stages.cells import Cell, FitUnit
 from pipelines.stages.execution import Artifact, Job
 from pipelines.stages.fitting import having, provenance_of
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from pipelines.training.forests import GrownForest, grow_forest
+from pipelines.training.forests import GrownForest, fit_temperature, grow_forest
 from pipelines.training.tables import EmbeddingTable
 from pipelines.workspace import Fingerprint
 
@@ -59,12 +59,29 @@ def _grow(unit: FitUnit, name: str, job: Job) -> dict[str, Any]:
         trees=cell.recipe.teachers.trees,
         seed=(cell.split.seed, cell.split.fold, fit.name, name),
     )
-    _save(cell, job, grown, subset, evidence)
+    temperature = _temperature(grown, features, table, cell.task)
+    _save(cell, job, grown, temperature, subset, evidence)
     job.advance(len(rows))
-    return {"trees": cell.recipe.teachers.trees, "depth": grown.depth, "clips": len(rows)}
+    return {"trees": cell.recipe.teachers.trees, "depth": grown.depth, "clips": len(rows), "temperature": temperature}
 
 
-def _save(cell: Cell, job: Job, grown: GrownForest, subset: tuple[str, ...], evidence: list[Evidence]) -> None:
+def _temperature(grown: GrownForest, features: np.ndarray, table: EmbeddingTable, task: Task) -> float:
+    """Fitted on votes of training clips, which are out of bag; of a forest of values 1."""
+    if task.kind != "classes":
+        return 1.0
+    forest = Forest(grown.state, depth=grown.depth, groups=grown.groups)
+    votes = forest(torch.from_numpy(features), forest.number([row.group for row in table.rows]))
+    return fit_temperature(log_votes(votes, len(forest.roots)), table.targets.target)
+
+
+def _save(
+    cell: Cell,
+    job: Job,
+    grown: GrownForest,
+    temperature: float,
+    subset: tuple[str, ...],
+    evidence: list[Evidence],
+) -> None:
     provenance = {
         purpose: sorted(set().union(*(item.groups for item in evidence if item.purpose == purpose)))
         for purpose in ("weights", "selection")
@@ -74,6 +91,7 @@ def _save(cell: Cell, job: Job, grown: GrownForest, subset: tuple[str, ...], evi
         "provenance": provenance,
         "modalities": list(subset),
         "forest": {"depth": grown.depth, "groups": list(grown.groups)},
+        "temperature": temperature,
     }
     save_checkpoint(job.path, grown.state, schema, cell.recipe)
 
@@ -87,6 +105,7 @@ def restore_forest(checkpoint: Checkpoint) -> ForestTeacher:
         forest=forest,
         embedding=checkpoint.recipe.model.embedding,
         is_classes=Task.model_validate(checkpoint.schema["task"]).kind == "classes",
+        temperature=checkpoint.schema["temperature"],
     ).eval()
 
 

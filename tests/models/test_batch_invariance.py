@@ -25,7 +25,7 @@ from pipelines.models import encoders as enc
 from pipelines.models.concat import ConcatFusion
 from pipelines.models.encoders.identity import IdentityEncoder
 from pipelines.models.forest import Forest, ForestTeacher
-from pipelines.models.teachers import Aligner, FusionTeacher, UnimodalTeacher
+from pipelines.models.teachers import Aligner, FixedTeacher, FusionTeacher, UnimodalTeacher
 from pipelines.recipe import ModelSettings, Task
 from pipelines.training.forests import grow_forest
 
@@ -146,6 +146,7 @@ CASES: dict[str, Callable[[], tuple[nn.Module, tuple]]] = {
         Aligner(teachers=NAMES, joint=_joint(), settings=SETTINGS),
         (_embeddings(*NAMES), _present(*NAMES), _embeddings(*NAMES)),
     ),
+    "FixedTeacher": lambda: (FixedTeacher(column="faces", num_outputs=3), (_embeddings("faces"), _present("faces"))),
     "FusionTeacher-windows": lambda: (_joint(CROSS, WINDOWS), _windows(*NAMES)),
     "Aligner-windows": lambda: (
         Aligner(teachers=NAMES, joint=_joint(CROSS, WINDOWS), settings=CROSS),

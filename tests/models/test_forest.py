@@ -117,6 +117,8 @@ def test_a_teacher_is_its_centred_opinion() -> None:
     inputs = {"face": torch.from_numpy(x[:6]), "heart": torch.from_numpy(x[:6, ::-1].copy())}
     present = {"face": torch.ones(6, dtype=torch.bool), "heart": torch.tensor([True] * 3 + [False] * 3)}
     embedding, output = teacher(inputs, present, STRANGERS[:6])
+    cooler = ForestTeacher(modalities=names, forest=forest, embedding=8, is_classes=True, temperature=0.5)
+    torch.testing.assert_close(cooler(inputs, present, STRANGERS[:6])[1], 2 * output)
     assert output.exp().sum(1).numpy() == pytest.approx(1, abs=1e-5)
     assert embedding[:, :3].numpy() == pytest.approx((output - output.mean(1, keepdim=True)).numpy(), abs=1e-6)
     assert embedding[:, 3:].abs().max() == 0
