@@ -124,7 +124,8 @@ def _caption(recipe: "Recipe", metric: "Metric") -> tuple[str, str]:
     """What was compared, and how it was measured."""
     from pipelines.corpora import task_of
     from pipelines.reporting.results import describe_protocol
+    from pipelines.reporting.table import describe_task
 
     note = describe_protocol(recipe).partition("\n")[0]
     note = note if len(recipe.protocol.seeds) > 1 else f"{note}\none seed proves nothing: --seeds 3"
-    return f"{metric.name}, {' / '.join(task_of(recipe.corpus).labels)}", note
+    return describe_task(metric, task_of(recipe.corpus)), note

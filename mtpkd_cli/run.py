@@ -18,7 +18,10 @@ from mtpkd_cli.options import (
 
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="A shipped recipe (biovid, affwild2, demo, demo-affwild2) or a YAML file.")
+        str,
+        typer.Argument(
+            help="A shipped recipe (biovid, affwild2, demo, demo-affwild2) or a YAML file, as a manifest's recipe.yaml."
+        ),
     ],
     root: Annotated[Path | None, typer.Argument(help="Where the corpus lies.", show_default="as in the recipe")] = None,
     workspace: NewWorkspaceOption = None,

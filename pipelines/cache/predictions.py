@@ -144,19 +144,11 @@ def read_frame_predictions(path: Path, task: Task) -> Iterator[FramePredictions]
             yield trial
 
 
-def iterate_predictions(path: Path, task: Task) -> Iterator[Predictions]:
-    """What metrics are computed of: all classes at once, or one clip or trial with continuous values after the other.
+def read_annotated_predictions(path: Path, task: Task) -> Iterator[Predictions]:
+    """What metrics of frames are computed of: one trial after the other, of each its annotated frames.
 
-    Of a trial only the annotated frames are there; a trial without any is left out. Errors are those of reading.
+    A trial without any is left out. Errors are those of `read_frame_predictions`.
     """
-    if task.kind == "classes":
-        yield read_predictions(path, task)
-        return
-    if not holds_frames(path):
-        whole = read_predictions(path, task)
-        for row in map(slice, range(len(whole.clips)), range(1, len(whole.clips) + 1)):
-            yield Predictions(whole.groups[row], whole.clips[row], whole.target[row], whole.scores[row])
-        return
     for trial in read_frame_predictions(path, task):
         known = trial.annotated
         n = int(known.sum())

@@ -1,29 +1,14 @@
 """Raw data on disk -> clips: one adapter a corpus, chosen by its settings."""
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable
 
 from pipelines.corpora import affwild2, biovid, manifest
 from pipelines.corpora.affwild2_layout import VALIDATION
 from pipelines.corpora.biovid_subjects import HOLD_OUT_VALIDATION
-from pipelines.corpora.clip import Clip, Corpus, Failure
+from pipelines.corpora.clip import Clip, Corpus, Failure, InGroup
 from pipelines.recipe import AffWild2Corpus, BioVidCorpus, ManifestCorpus, Task
 
 __all__ = ["AnyCorpus", "Clip", "Corpus", "Failure", "index_corpus", "published_hold_out", "task_of"]
-
-
-class InGroup(Protocol):
-    """What is known of a clip: one of the index, or a row of clips.csv."""
-
-    @property
-    def group(self) -> str:
-        """What may not be split."""
-        ...
-
-    @property
-    def attributes(self) -> Mapping[str, str]:
-        """What else the corpus says of it."""
-        ...
 
 
 AnyCorpus = BioVidCorpus | AffWild2Corpus | ManifestCorpus
@@ -54,8 +39,13 @@ def published_hold_out(settings: AnyCorpus, clips: Iterable[InGroup] = ()) -> tu
     Args:
         settings: the corpus.
         clips: of Aff-Wild2, whose official split stands in its annotation folders: the videos with any trial in the
-            validation set.
+            validation set; or of a manifest with a column for it.
+
+    Raises:
+        MissingArtifact: the clips of a manifest are those of before it had such a column.
     """
+    if isinstance(settings, ManifestCorpus):
+        return manifest.tested_groups(settings, clips)
     if isinstance(settings, AffWild2Corpus):
         return tuple(sorted({clip.group for clip in clips if clip.attributes.get("set") == VALIDATION}))
     return HOLD_OUT_VALIDATION if settings.name == "biovid" else ()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pipelines.recipe import Task
 
@@ -25,6 +26,20 @@ class Clip:
     label: int | tuple[float, ...] | None
     files: Mapping[str, Path]
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+class InGroup(Protocol):
+    """What is known of a clip: one of the index, or a row of clips.csv."""
+
+    @property
+    def group(self) -> str:
+        """What may not be split."""
+        ...
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """What else the corpus says of it."""
+        ...
 
 
 @dataclass(frozen=True)

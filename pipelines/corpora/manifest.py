@@ -9,12 +9,12 @@
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipelines.corpora.clip import Clip, Corpus, Failure
-from pipelines.corpora.manifest_rows import ManifestRow, manifest_path, read_rows
-from pipelines.errors import SettingsError, UnreadableMedia
+from pipelines.corpora.clip import Clip, Corpus, Failure, InGroup
+from pipelines.corpora.manifest_rows import TEST, TRAIN, ManifestRow, manifest_path, read_rows
+from pipelines.errors import MissingArtifact, SettingsError, UnreadableMedia
 from pipelines.media.feature_table import FeatureIndex, FeatureRows, read_feature_index, read_feature_table
 from pipelines.recipe import FeatureTable, ManifestCorpus, Task
 
@@ -56,6 +56,23 @@ def index_manifest(settings: ManifestCorpus) -> Corpus:
     return Corpus(
         name=settings.name, root=settings.root, task=task_of(settings), clips=tuple(clips), missing=tuple(missing)
     )
+
+
+def tested_groups(settings: ManifestCorpus, clips: Iterable[InGroup]) -> tuple[str, ...]:
+    """Groups that the manifest's own split tests on; none where it has no column for it.
+
+    Raises:
+        MissingArtifact: clips of a cache that was made before the column was named.
+    """
+    if settings.split is None:
+        return ()
+    sides = {clip.group: clip.attributes.get(settings.split) for clip in clips}
+    if not set(sides.values()) <= {TEST, TRAIN}:
+        raise MissingArtifact(
+            f"corpus.split = {settings.split!r} was not yet set when the cache was made: run `mtpkd preprocess "
+            "manifest` again, nothing that is cached is lost"
+        )
+    return tuple(sorted(group for group, side in sides.items() if side == TEST))
 
 
 def table_paths(settings: ManifestCorpus) -> dict[str, Path]:

@@ -18,6 +18,10 @@ from pipelines.recipe import ManifestCorpus
 
 Label = int | tuple[float, ...] | None
 
+TEST = "test"
+"""What the manifest's own split says of those who are tested; the others train."""
+TRAIN = "train"
+
 _MOST_MISTAKES = 10
 _LONGEST_NAME = 120
 
@@ -32,7 +36,7 @@ class ManifestRow:
         label: index of the class, one float a dimension, or None.
         partial: why a label that was begun counts as none.
         paths: modality -> path, for cells that are not empty.
-        attributes: column -> cell.
+        attributes: column -> cell; of the split's column `train` or `test`.
     """
 
     place: str
@@ -60,6 +64,7 @@ def read_rows(settings: ManifestCorpus) -> list[ManifestRow]:
     rows: list[ManifestRow] = []
     mistakes: list[str] = []
     lines: dict[str, int] = {}
+    sides: dict[str, tuple[str, int]] = {}
     for line, cells, fault in _lines(table):
         if fault:
             mistakes.append(f"line {line} {fault}: a separator too few or too many, or quotes left open?")
@@ -68,11 +73,17 @@ def read_rows(settings: ManifestCorpus) -> list[ManifestRow]:
         row, faults = _parse(f"{table.path}:{line}", named, settings)
         if row.clip and (first := lines.setdefault(row.clip, line)) != line:
             faults.append((settings.clip, f"the id {row.clip!r} stands in line {first} already, and ids are unique"))
+        faults += _torn_group(row, line, sides, settings)
         mistakes += [f"line {line}, column {column!r}: {mistake}" for column, mistake in faults]
         rows.append(row)
     _refuse(table.path, mistakes)
     if not rows:
         raise SettingsError(f"{table.path}: a header, and no row: write one row a clip")
+    if settings.split is not None and all(side != TEST for side, _ in sides.values()):
+        raise SettingsError(
+            f"{table.path}: no row says {TEST!r} in column {settings.split!r}: write it for the groups that are "
+            "tested, or leave corpus.split out"
+        )
     return rows
 
 
@@ -90,6 +101,7 @@ def _open(settings: ManifestCorpus) -> CsvTable:
         raise SettingsError(f"{error}; a manifest is a CSV with one row a clip") from None
     settings_of = {settings.clip: "clip", settings.group: "group"}
     settings_of |= dict.fromkeys(settings.labels, "labels") | dict.fromkeys(settings.attributes, "attributes")
+    settings_of |= {} if settings.split is None else {settings.split: "split"}
     for name, column in settings.columns.items():
         settings_of.setdefault(column, f"modalities.{name}.column")
     faults = [(table.column_fault(column), setting) for column, setting in settings_of.items()]
@@ -120,6 +132,7 @@ def _parse(place: str, cells: Mapping[str, str], settings: ManifestCorpus) -> tu
     names = {settings.clip: clip, settings.group: cells[settings.group]}
     mistakes = [(column, fault) for column, name in names.items() if (fault := _name_fault(name))]
     label, partial, found = (_class if settings.task == "classes" else _dimensions)(cells, settings)
+    side, unclear = _side(cells, settings)
     row = ManifestRow(
         place=place,
         clip=clip,
@@ -127,9 +140,38 @@ def _parse(place: str, cells: Mapping[str, str], settings: ManifestCorpus) -> tu
         label=label,
         partial=Failure(clip, "label", place, partial, tolerated=True) if partial else None,
         paths={name: settings.root / cells[column] for name, column in settings.columns.items() if cells[column]},
-        attributes={column: cells[column] for column in settings.attributes},
+        attributes={column: cells[column] for column in settings.attributes} | side,
     )
-    return row, mistakes + found
+    return row, mistakes + found + unclear
+
+
+def _side(cells: Mapping[str, str], settings: ManifestCorpus) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Where the manifest's own split has the row, as an attribute."""
+    if settings.split is None:
+        return {}, []
+    cell = cells[settings.split]
+    word = cell.casefold()
+    if word == TEST:
+        return {settings.split: TEST}, []
+    if word == TRAIN or word in MISSING:
+        return {settings.split: TRAIN}, []
+    mistake = f"{clipped(cell)!r} is neither {TEST!r} nor {TRAIN!r}"
+    if word.startswith("val"):
+        mistake += ": groups that stop the training early are drawn from those that train, see validation_share"
+    return {}, [(settings.split, mistake)]
+
+
+def _torn_group(
+    row: ManifestRow, line: int, sides: dict[str, tuple[str, int]], settings: ManifestCorpus
+) -> list[tuple[str, str]]:
+    """The mistake of a row that is on another side of the split than its group's first; that one is noted."""
+    side = row.attributes.get(settings.split or "")
+    if settings.split is None or side is None:
+        return []
+    first, where = sides.setdefault(row.group, (side, line))
+    if side == first:
+        return []
+    return [(settings.split, f"{side!r}, and line {where} of the same group {row.group!r} says {first!r}")]
 
 
 def _name_fault(name: str) -> str | None:

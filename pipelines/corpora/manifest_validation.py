@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.corpora.clip import Clip, Corpus, Failure
-from pipelines.corpora.manifest import index_manifest, read_features, table_paths
+from pipelines.corpora.manifest import index_manifest, read_features, table_paths, tested_groups
 from pipelines.corpora.manifest_rows import manifest_path
 from pipelines.corpora.progress import Progress
 from pipelines.corpora.validation_report import FileCount, Total, ValidationReport
@@ -33,10 +33,10 @@ def validate_manifest(settings: ManifestCorpus, *, progress: Progress | None = N
     """Read the manifest and open every file that it names.
 
     Returns:
-        Totals "groups" and "clips" (by class, or the range of each dimension); files by modality. Problems are missing
-        and unreadable files, values that cannot be used, clips without any file, and modalities and classes without a
-        clip. Noted are incomplete labels, groups of one clip, clips whose features are all missing, and features that
-        all clips miss.
+        Totals "groups" and "clips" (by class, or the range of each dimension), and "test groups" where the manifest has
+        a split of its own; files by modality. Problems are missing and unreadable files, values that cannot be used,
+        clips without any file, and modalities and classes without a clip. Noted are incomplete labels, groups of one
+        clip, clips whose features are all missing, and features that all clips miss.
 
     Raises:
         SettingsError: the manifest or a table cannot be read or meant, see `index_manifest`.
@@ -62,7 +62,7 @@ def validate_manifest(settings: ManifestCorpus, *, progress: Progress | None = N
     found += _look_at_labels(corpus, manifest_path(settings))
     return ValidationReport(
         root=settings.root,
-        totals=_totals(corpus),
+        totals=_totals(corpus) + _split_totals(corpus, settings),
         files=files,
         problems=tuple(failure for failure in found if not failure.tolerated),
         noted=tuple(failure for failure in found if failure.tolerated),
@@ -202,3 +202,12 @@ def _totals(corpus: Corpus) -> tuple[Total, ...]:
         Total("groups", len(sizes), f"{spread} clip{'s' if max(sizes) > 1 else ''} each"),
         Total("clips", len(labels), "   ".join(parts)),
     )
+
+
+def _split_totals(corpus: Corpus, settings: ManifestCorpus) -> tuple[Total, ...]:
+    if settings.split is None:
+        return ()
+    tested = set(tested_groups(settings, corpus.clips))
+    clips = sum(clip.group in tested for clip in corpus.clips)
+    others = len(set(corpus.groups) - tested)
+    return (Total("test groups", len(tested), f"{clips:,} clips; the other {others:,} train"),)

@@ -28,7 +28,7 @@ class Predictions:
 
     Attributes:
         groups: (n,) names of what is resampled whole, e.g. subjects or videos.
-        clips: (n,) names of the clips; of a continuous task a row is one frame, and its trial is named.
+        clips: (n,) names of the clips; where a row is one frame, the name of its trial.
         target: (n,) integer class indices, or (n, K) continuous values.
         scores: (n, C) class probabilities, or (n, K) continuous predictions.
 
@@ -63,7 +63,7 @@ class Predictions:
     def _check_finite(self, values: np.ndarray, what: str, remedy: str) -> None:
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():
-            rows = "clips" if self.of_classes else "frames"
+            rows = "frames" if len(np.unique(self.clips)) < finite.size else "clips"
             raise MtpkdError(
                 f"the {what} of clip {self.clips[finite.argmin()]} is not a finite number "
                 f"({(~finite).sum()} of {finite.size} {rows}): {remedy}"

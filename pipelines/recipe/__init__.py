@@ -170,8 +170,11 @@ class Recipe(Settings):
     def _check_manifest(self) -> None:
         if not isinstance(self.corpus, ManifestCorpus):
             return
-        if self.protocol.name == "hold-out":
-            raise ValueError("protocol.name = 'hold-out' is a corpus' published split, a manifest has none: use k-fold")
+        if self.protocol.name == "hold-out" and self.corpus.split is None:
+            raise ValueError(
+                "protocol.name = 'hold-out' needs a manifest that says who is tested: name that column in "
+                "corpus.split, or use k-fold"
+            )
         for name in self.modalities:
             if name in _TAKEN:
                 raise ValueError(

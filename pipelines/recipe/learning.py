@@ -92,7 +92,7 @@ class TeacherSettings(Settings):
     """Modalities of the joint teacher; null: all of them."""
     cross_fit: Annotated[int, Field(ge=0, le=20)] = 3
     """Parts the training subjects are split into for out-of-fold teacher losses; 0 uses in-sample losses, which
-    always prefer whichever teacher overfits most."""
+    always prefer whichever teacher overfits most, and a network's adapter to a forest."""
 
     @model_validator(mode="after")
     def _not_one(self) -> "TeacherSettings":
@@ -119,8 +119,9 @@ class TermWeights(Settings):
     published one.
     """
 
-    kd: Annotated[float, Field(ge=0)] = 0.8
-    """Outputs of the joint teacher, softened, in `kd`."""
+    kd: Annotated[float, Field(ge=0)] = 2.5
+    """Outputs of the joint teacher, softened, in `kd`, which was published with a considerably lower weight on the
+    labels than on them."""
     fitnet: Annotated[float, Field(ge=0)] = 0.8
     """Half the squared distance of unit embeddings in `fitnet`."""
     sp: Annotated[float, Field(ge=0)] = 0.8
@@ -136,16 +137,17 @@ class DistillationSettings(Settings):
     """Students trained by default; `none` is the visual-only baseline that every other is compared with."""
     alpha: Annotated[float, Field(ge=0)] = 0.8
     """Weight of the task loss."""
-    beta: Annotated[float, Field(ge=0)] = 0.2
-    """Weight of the structural transport loss."""
-    gamma: Annotated[float, Field(ge=0)] = 0.2
-    """Weight of the centroid loss."""
-    delta: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of logit distillation from the joint teacher beside the structure, in `pkdot` and `mt-pkdot`."""
+    beta: Annotated[float, Field(ge=0)] = 0.05
+    """Weight of the structural transport loss; published 0.2, which `mt-pkdot-published` keeps."""
+    gamma: Annotated[float, Field(ge=0)] = 0.05
+    """Weight of the centroid loss; published 0.2."""
+    delta: Annotated[float, Field(ge=0)] = 2.5
+    """Weight of logit distillation from the joint teacher beside the structure, in `pkdot` and `mt-pkdot`; published
+    0, and worth most of what is gained where labels are few."""
     temperature: Annotated[float, Field(gt=0)] = 2.0
     """Softening of logits wherever they are distilled."""
     weights: TermWeights = TermWeights()
-    """What the methods beside (MT-)PKDOT distil; a weight equal to alpha is in the published proportion."""
+    """What the methods beside (MT-)PKDOT distil."""
     anchors: Annotated[int, Field(ge=1)] = 30
     """Columns k compared in every row of the similarity matrices; at most the batch size."""
     blur: Annotated[float, Field(gt=0)] = 0.1

@@ -130,6 +130,9 @@ class ManifestCorpus(Settings):
     """Whether the order of the classes is a scale, so that CCC, RMSE and Pearson's r make sense."""
     attributes: tuple[str, ...] = ()
     """Further columns that results are broken down by where they are called sex or age."""
+    split: str | None = None
+    """Column that says `test` of the groups that protocol.name = hold-out tests on, and `train` or nothing of the
+    others; null: the manifest has no split of its own."""
     modalities: Annotated[dict[str, ManifestModality], Field(min_length=1)]
     """Every modality by the name that `prevalent`, `privileged` and `encoders` use."""
 
@@ -163,14 +166,18 @@ class ManifestCorpus(Settings):
 
     @model_validator(mode="after")
     def _columns(self) -> "ManifestCorpus":
-        columns = [self.clip, self.group, *self.labels, *self.attributes]
+        split = () if self.split is None else (self.split,)
+        columns = [self.clip, self.group, *self.labels, *self.attributes, *split]
         if twice := sorted({name for name in columns if columns.count(name) > 1}):
             raise ValueError(
                 f"corpus: column {twice[0]!r} of the manifest is used twice among clip, group, labels, ..."
             )
-        for name in self.attributes:
-            if name in _CLIP_COLUMNS or name.startswith(("coverage_", "label_")):
-                raise ValueError(f"corpus.attributes: {name!r} is a name that the cache uses itself: rename the column")
+        for setting, names in (("attributes", self.attributes), ("split", split)):
+            for name in names:
+                if name in _CLIP_COLUMNS or name.startswith(("coverage_", "label_")):
+                    raise ValueError(
+                        f"corpus.{setting}: {name!r} is a name that the cache uses itself: rename the column"
+                    )
         for name, modality in self.modalities.items():
             if isinstance(modality, FeatureTable) and modality.table == self.file and modality.features is None:
                 raise ValueError(

@@ -32,18 +32,20 @@ from pipelines.reporting.paired import Methods, PairedStatistics
 from pipelines.reporting.strata import Stratum, compare_strata
 from pipelines.reporting.table import BASELINE
 
-CONTROLS = ("none-matched", "self-kd")
-"""Methods that distil nothing privileged: what a method shares with them is not what privilege is worth."""
+MATCHED, SELF = "none-matched", "self-kd"
+"""Methods that have seen nothing privileged: what another shares with them is not what privilege is worth."""
+CONTROLS = (MATCHED, "none-hallucinated", SELF)
+"""Methods that nobody claims a gain for: they are shown, and neither tested nor put into words."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One method against visual only and the controls.
+    """One method against visual only and what has seen nothing privileged.
 
     Attributes:
         method: its name.
         value: on all test clips, with its interval.
-        against: `none` and each control that was run -> paired difference, method minus that one.
+        against: `none`, `none-matched` and `self-kd`, if run -> paired difference, method minus that one.
         test: against visual only over folds, p not yet adjusted.
         p: adjusted for the number of methods compared; NaN for a control, or where there is no test.
         effect: of the same differences.
@@ -121,13 +123,13 @@ def _compared(
 ) -> Comparison:
     against = {
         name: difference
-        for name in (BASELINE, *CONTROLS)
+        for name in (BASELINE, MATCHED, SELF)
         if name in known.seeds and name != method and (difference := known.difference(metric, method, name))
     }
     verdict = judge_gain(
         against.get(BASELINE, _NOTHING),
-        vs_matched=against.get(CONTROLS[0]),
-        vs_self=against.get(CONTROLS[1]),
+        vs_matched=against.get(MATCHED),
+        vs_self=against.get(SELF),
         p=p,
         higher_is_better=metric.higher_is_better,
     )

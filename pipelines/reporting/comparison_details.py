@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pipelines.metrics import Estimate, Metric
 from pipelines.recipe import Recipe
-from pipelines.reporting.comparison import CONTROLS, Compared
+from pipelines.reporting.comparison import CONTROLS, SELF, Compared
 from pipelines.reporting.comparison_table import bare_table, format_difference
 from pipelines.reporting.strata import LEAST_GROUPS, Stratum
 from pipelines.reporting.table import BASELINE, BASELINE_WORDS, format_number
@@ -76,13 +76,12 @@ def record_table(record: TrainingRecord, recipe: Recipe) -> Table | None:
 
 def curve_table(curve: Mapping[float, Compared], *, metric: Metric[Any], title: str, note: str) -> Table:
     """A block a method, a line a share of labelled groups: its value and differences to visual only and `self-kd`."""
-    control = CONTROLS[1]
-    compared = any(control in item.against for part in curve.values() for item in part.comparisons)
+    compared = any(SELF in item.against for part in curve.values() for item in part.comparisons)
     table = bare_table(title, note)
     table.add_column("method", overflow="fold")
     table.add_column("labels", justify="right", no_wrap=True)
     table.add_column(metric.name + (" %" if metric.percent else ""), justify="right", no_wrap=True)
-    for heading in (BASELINE_WORDS, control) if compared else (BASELINE_WORDS,):
+    for heading in (BASELINE_WORDS, SELF) if compared else (BASELINE_WORDS,):
         table.add_column(f"vs {heading}", justify="right", no_wrap=True)
     shares = sorted(curve)
     for line, share in enumerate(shares):
@@ -91,7 +90,7 @@ def curve_table(curve: Mapping[float, Compared], *, metric: Metric[Any], title: 
         table.add_section()
         for line, share in enumerate(shares):
             item = curve[share].comparisons[number]
-            differences = [format_difference(item.against.get(name), metric) for name in (BASELINE, control)]
+            differences = [format_difference(item.against.get(name), metric) for name in (BASELINE, SELF)]
             head = (first.method if not line else "", f"{100 * share:g} %", _value(item.value, metric))
             table.add_row(*head, *(differences if compared else differences[:1]))
     return table

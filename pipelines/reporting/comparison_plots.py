@@ -8,14 +8,13 @@ removed: it would be taken for this one's.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from math import isnan, nan
+from math import ceil, isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import MtpkdError
 from pipelines.metrics import Estimate, Metric
-from pipelines.reporting.comparison import CONTROLS, Compared, Comparison
+from pipelines.reporting.comparison import CONTROLS, SELF, Compared, Comparison
 from pipelines.reporting.table import BASELINE, BASELINE_WORDS
 from pipelines.reporting.training_record import Teaching
 from pipelines.workspace import atomic_path
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = "osD^vPX"
+_COLUMNS = 4
 _GREY = "#767676"
-_SELF = CONTROLS[1]
 
 
 def plot_differences(comparisons: Sequence[Comparison], metric: Metric[Any], path: Path) -> None:
@@ -36,7 +35,7 @@ def plot_differences(comparisons: Sequence[Comparison], metric: Metric[Any], pat
     Raises:
         MtpkdError: the file cannot be written.
     """
-    references = [name for name in (BASELINE, _SELF) if any(name in item.against for item in comparisons)]
+    references = [name for name in (BASELINE, SELF) if any(name in item.against for item in comparisons)]
     if not references:
         path.unlink(missing_ok=True)
         return
@@ -92,38 +91,43 @@ def plot_selection(teaching: Mapping[str, Teaching], path: Path) -> None:
 
 
 def plot_curve(curve: Mapping[float, Compared], metric: Metric[Any], path: Path) -> None:
-    """What labels are worth: value over the share of labelled groups, and the difference to visual only with intervals.
+    """What labels are worth, over the share of labelled groups: a panel for the value of visual only, and one a method
+    for its paired difference to that, with `self-kd` in all of them.
 
     Raises:
         MtpkdError: the file cannot be written.
     """
-    figure, (values, differences) = _figure(2, width=10.5, height=4.0, sharey=False)
     shares = sorted(curve)
-    baseline = _Line.of([curve[share].baseline for share in shares], metric)
-    values.plot(shares, baseline.values, color="black", linewidth=1.6, label=BASELINE_WORDS)
-    values.fill_between(shares, baseline.lows, baseline.highs, color="black", alpha=0.08, linewidth=0)
     names = [item.method for item in curve[shares[0]].comparisons]
-    nearest = min((b / a for a, b in pairwise(shares)), default=2.0)
-    step = min(1.035, nearest ** (0.6 / len(names)))
-    for number, name in enumerate(names):
-        items = [next(item for item in curve[share].comparisons if item.method == name) for share in shares]
-        style = _line_style(number, name)
-        values.plot(shares, _Line.of([item.value for item in items], metric).values, label=name, **style)
-        # Methods side by side: intervals on top of each other cannot be read.
-        places = [share * step ** (number - (len(names) - 1) / 2) for share in shares]
-        line = _Line.of([item.against.get(BASELINE) for item in items], metric)
-        differences.vlines(places, line.lows, line.highs, color=style["color"], linewidth=1.2)
-        differences.plot(places, line.values, **style)
-    differences.axhline(0, color="black", linewidth=0.8)
-    values.set_ylabel(_unit(metric, difference=False))
-    differences.set_ylabel(_unit(metric, difference=True))
-    values.set_title(f"value (band: interval of {BASELINE_WORDS})", fontsize=10)
-    differences.set_title(f"minus {BASELINE_WORDS}", fontsize=10)
-    for axes in (values, differences):
-        _label_shares(axes, shares)
-    handles = values.get_legend_handles_labels()
-    differences.legend(*handles, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    against = {
+        name: _Line.of([_of(name, curve[share]).against.get(BASELINE) for share in shares], metric) for name in names
+    }
+    panels = 1 + len(names)
+    rows = ceil(panels / _COLUMNS)
+    columns = ceil(panels / rows)
+    figure, (first, *others) = _figure(
+        panels, rows=rows, width=1.0 + 2.5 * columns, height=0.7 + 2.2 * rows, sharey=False
+    )
+    _draw_line(first, shares, _Line.of([curve[share].baseline for share in shares], metric), "black")
+    first.set_title(BASELINE_WORDS, fontsize=10)
+    first.set_ylabel(_unit(metric, difference=False))
+    for number, (axes, name) in enumerate(zip(others, names, strict=True), start=1):
+        if axes is not others[0]:
+            axes.sharey(others[0])
+        axes.axhline(0, color="black", linewidth=0.8)
+        if name != SELF and SELF in against:
+            axes.plot(shares, against[SELF].values, color=_GREY, linestyle="--", linewidth=1.2)
+        _draw_line(axes, shares, against[name], _GREY if name in CONTROLS else _COLOURS[0])
+        axes.set_title(name, fontsize=10)
+        if number == 1 or number % columns == 0:
+            axes.set_ylabel(f"minus {BASELINE_WORDS}{' (points)' if metric.percent else ''}")
+    note = "training groups with labels (%); intervals over test groups; grey: a control"
+    figure.supxlabel(note + (f"; dashed: {SELF}" if SELF in against else ""), fontsize=8, color=_GREY)
     _save(figure, path)
+
+
+def _of(method: str, compared: Compared) -> Comparison:
+    return next(item for item in compared.comparisons if item.method == method)
 
 
 @dataclass(frozen=True)
@@ -141,34 +145,28 @@ class _Line:
         return cls(*([factor * entry[k] for entry in known] for k in range(3)))
 
 
-def _line_style(number: int, method: str) -> dict[str, Any]:
-    control = method in CONTROLS
-    return {
-        "color": _GREY if control else _colour(number),
-        "linestyle": "--" if control else "-",
-        "linewidth": 1.2,
-        "marker": _marker(number),
-        "markersize": 4,
-    }
-
-
-def _label_shares(axes: "Axes", shares: Sequence[float]) -> None:
-    axes.set_xscale("log")
-    axes.set_xticks(shares, [f"{100 * share:g}" for share in shares])
-    axes.minorticks_off()
-    axes.set_xlabel("training groups with labels (%)")
-
-
 def _figure(
-    panels: int, *, width: float, height: float, sharex: bool = False, sharey: bool = True
+    panels: int, *, width: float, height: float, rows: int = 1, sharex: bool = False, sharey: bool = True
 ) -> "tuple[Figure, list[Axes]]":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, panels, sharex=sharex, sharey=sharey, squeeze=False)[0].tolist()
-    for one in axes:
+    grid = figure.subplots(rows, ceil(panels / rows), sharex=sharex, sharey=sharey, squeeze=False).ravel().tolist()
+    for one in grid[panels:]:
+        one.remove()
+    for one in grid[:panels]:
         one.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    return figure, grid[:panels]
+
+
+def _draw_line(axes: "Axes", shares: Sequence[float], line: _Line, colour: str) -> None:
+    """Estimates over shares of labels, which lie on a logarithmic scale."""
+    axes.vlines(shares, line.lows, line.highs, color=colour, linewidth=1.6)
+    axes.plot(shares, line.values, color=colour, linewidth=1.6, marker="o", markersize=5)
+    axes.set_xscale("log")
+    axes.set_xticks(shares, [f"{100 * share:g}" for share in shares])
+    axes.minorticks_off()
+    axes.margins(x=0.08)
 
 
 def _draw_interval(axes: "Axes", estimate: Estimate, row: int, metric: Metric[Any], *, control: bool) -> None:

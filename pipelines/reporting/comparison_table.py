@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pipelines.metrics import Estimate, Metric
-from pipelines.reporting.comparison import CONTROLS, Compared, Comparison
-from pipelines.reporting.table import BASELINE, HEADLINE, format_interval, format_number
+from pipelines.reporting.comparison import CONTROLS, MATCHED, SELF, Compared, Comparison
+from pipelines.reporting.table import BASELINE, BASELINE_WORDS, HEADLINE, format_interval, format_number
 
-_AGAINST = {BASELINE: "visual only", "none-matched": "none-matched", "self-kd": "self-kd"}
+_AGAINST = {BASELINE: BASELINE_WORDS, MATCHED: MATCHED, SELF: SELF}
 _STYLES = {"gain": "green", "worse": "red"}
 
 

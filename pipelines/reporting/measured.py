@@ -1,9 +1,9 @@
 """What a file of predictions is reduced to before anything is compared.
 
-Decisions. Classes are few and stay as they are: the AUC needs all of them at once. Frames are many, so a file of
-continuous predictions is read trial by trial and only the statistics of each trial are kept: a few numbers, however
-long it is. Both can then be restricted to some clips, which is what makes a method comparable with a baseline that
-could not predict the same ones.
+Decisions. Whole clips are few and stay as they are, classes and continuous values alike: the AUC needs all of them at
+once. Frames are many, so a file of them is read trial by trial and only the statistics of each trial are kept: a few
+numbers, however long it is. Both can then be restricted to some clips, which is what makes a method comparable with a
+baseline that could not predict the same ones.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.cache.predictions import iterate_predictions, read_predictions
+from pipelines.cache.predictions import holds_frames, read_annotated_predictions, read_predictions
 from pipelines.metrics import GroupStatistics, Metric, Predictions, concatenate, metrics_for
 from pipelines.recipe import Task
 
@@ -31,7 +31,7 @@ class Measured(ABC):
     @property
     @abstractmethod
     def frames(self) -> int:
-        """Annotated frames of continuous predictions, 0 for classes."""
+        """Annotated frames of trials, 0 of whole clips."""
 
     @abstractmethod
     def only(self, clips: Set[str]) -> "Measured":
@@ -48,8 +48,8 @@ class Measured(ABC):
 
 
 @dataclass(frozen=True)
-class MeasuredClasses(Measured):
-    """Predictions of classes, whole."""
+class MeasuredClips(Measured):
+    """Predictions of whole clips, as they are."""
 
     predictions: Predictions
 
@@ -61,12 +61,10 @@ class MeasuredClasses(Measured):
     def frames(self) -> int:
         return 0
 
-    def only(self, clips: Set[str]) -> "MeasuredClasses":
+    def only(self, clips: Set[str]) -> "MeasuredClips":
         whole = self.predictions
         kept = np.array([clip in clips for clip in whole.clips.tolist()], dtype=bool)
-        return MeasuredClasses(
-            Predictions(whole.groups[kept], whole.clips[kept], whole.target[kept], whole.scores[kept])
-        )
+        return MeasuredClips(Predictions(whole.groups[kept], whole.clips[kept], whole.target[kept], whole.scores[kept]))
 
     def statistics(self, metric: Metric[Any]) -> GroupStatistics:
         return metric.accumulate(self.predictions)
@@ -83,7 +81,7 @@ class _Trial:
 
 @dataclass(frozen=True)
 class MeasuredTrials(Measured):
-    """Continuous predictions, reduced to statistics a trial."""
+    """Predictions of frames, reduced to statistics a trial."""
 
     trials: Mapping[str, _Trial]
 
@@ -108,12 +106,12 @@ def measure(path: Path, task: Task) -> Measured:
     Raises:
         MtpkdError: the file does not hold this task's predictions, or a model diverged.
     """
-    if task.kind == "classes":
-        return MeasuredClasses(read_predictions(path, task))
+    if task.kind == "classes" or not holds_frames(path):
+        return MeasuredClips(read_predictions(path, task))
     # CCC, RMSE and Pearson's r are read off the same moments: these are computed once.
     ways = {_way(metric): metric for metric in metrics_for(task)}
     trials: dict[str, _Trial] = {}
-    for part in iterate_predictions(path, task):
+    for part in read_annotated_predictions(path, task):
         statistics = {way: metric.accumulate(part) for way, metric in ways.items()}
         trials[str(part.clips[0])] = _Trial(str(part.groups[0]), len(part.clips), statistics)
     return MeasuredTrials(trials)
@@ -121,9 +119,9 @@ def measure(path: Path, task: Task) -> Measured:
 
 def join(parts: Sequence[Measured]) -> Measured:
     """All folds of one seed, which together hold every test clip once."""
-    whole = [part.predictions for part in parts if isinstance(part, MeasuredClasses)]
+    whole = [part.predictions for part in parts if isinstance(part, MeasuredClips)]
     if whole:
-        return MeasuredClasses(concatenate(whole))
+        return MeasuredClips(concatenate(whole))
     return MeasuredTrials(
         {clip: t for part in parts if isinstance(part, MeasuredTrials) for clip, t in part.trials.items()}
     )

@@ -93,7 +93,7 @@ class Methods:
 
 
 def load_methods(predictions: Mapping[str, Files], task: Task, settings: EvaluationSettings) -> Methods:
-    """Read predictions; continuous ones a trial at a time.
+    """Read predictions; those of frames a trial at a time.
 
     Raises:
         MtpkdError: a file does not hold the task's predictions, or no method predicted anything.

@@ -4,8 +4,8 @@ A method is measured on every test clip that it can predict, and compared with t
 that both predict; how many those are stands beside the numbers. All folds of a seed are one set of predictions.
 
 A metric of continuous dimensions has one result for their mean, under its own name (`ccc` is P of the Aff-Wild2
-challenge), and one a dimension (`ccc-valence`, `ccc-arousal`). Over the frames of all test trials together: a mean of
-the trials' own values would be another, larger or smaller, number.
+challenge), and one a dimension (`ccc-valence`, `ccc-arousal`). Over all test clips, or the frames of all test trials,
+together: a mean of the trials' own values would be another, larger or smaller, number.
 """
 
 import json
@@ -28,7 +28,7 @@ from pipelines.metrics import (
 from pipelines.recipe import EvaluationSettings, Recipe, Task
 from pipelines.recipe.loading import plain
 from pipelines.reporting.comparison import compare_methods
-from pipelines.reporting.measured import Measured, MeasuredClasses
+from pipelines.reporting.measured import Measured, MeasuredClips
 from pipelines.reporting.paired import ByCell, Files, Methods, PairedStatistics, load_methods
 from pipelines.reporting.table import BASELINE, ResultRow
 from pipelines.reporting.writers import (
@@ -66,7 +66,7 @@ class Results:
 def compute_results(predictions: Mapping[str, Files], task: Task, settings: EvaluationSettings) -> Results:
     """Every metric that fits the task, with intervals over test groups and paired differences to the baseline.
 
-    Files of continuous predictions are read one trial at a time: memory does not grow with the number of frames.
+    Files of frames are read one trial at a time: memory does not grow with the number of frames.
 
     Raises:
         MtpkdError: a file does not hold the task's predictions, or no method predicted anything.
@@ -200,9 +200,10 @@ def _group_results(seeds: Mapping[str, Sequence[Measured]], task: Task) -> list[
 
 
 def _confusion(seeds: Mapping[str, Sequence[Measured]]) -> dict[str, np.ndarray]:
-    whole = {m: [part.predictions for part in parts if isinstance(part, MeasuredClasses)] for m, parts in seeds.items()}
+    whole = {m: [part.predictions for part in parts if isinstance(part, MeasuredClips)] for m, parts in seeds.items()}
+    classes = {method: [part for part in parts if part.of_classes] for method, parts in whole.items()}
     return {
-        method: np.sum([confusion_matrix(part) for part in parts], axis=0) for method, parts in whole.items() if parts
+        method: np.sum([confusion_matrix(part) for part in parts], axis=0) for method, parts in classes.items() if parts
     }
 
 
@@ -210,10 +211,11 @@ def describe_protocol(recipe: Recipe) -> str:
     """How the numbers were measured, and with a single seed what that means."""
     protocol = recipe.protocol
     unit = "video" if recipe.corpus.continuous else "subject"
+    published = "the manifest's split" if recipe.corpus.name == "manifest" else "published hold-out"
     name = {
         "k-fold": f"{protocol.folds} folds by {unit}",
         "loso": f"leave one {unit} out",
-        "hold-out": "official split" if recipe.corpus.continuous else "published hold-out",
+        "hold-out": "official split" if recipe.corpus.continuous else published,
     }[protocol.name]
     seeds = f"{len(protocol.seeds)} seed{'s' if len(protocol.seeds) > 1 else ''}"
     note = f"{name}, {seeds}, {recipe.evaluation.resamples} resamples of test {unit}s"

@@ -27,8 +27,12 @@ BASELINE = "none"
 BASELINE_WORDS = "visual only"
 HEADLINE = "mt-pkdot"
 HALF = 6  # columns of the drawing on each side of zero
+NAME_COLUMNS = 15
+"""The longest line of a method's name."""
 TITLE_COLUMNS = 72
 """The narrowest table: of a longer title, the note in parentheses goes on a line of its own."""
+COLUMNS = 80
+"""The widest line: in a longer title, labels are counted instead of named."""
 UNDEFINED = float("nan")
 
 
@@ -117,10 +121,16 @@ def _add_rows(
             table.add_row(Text(f"{role}s", style="dim"))
         for row in members:
             values = [Text(format_number(part.get((role, row.method), UNDEFINED), metric)) for part in known]
-            cells: list[Text | _Whisker] = [Text(row.method), *values, *_cells(row, metric)]
+            cells: list[Text | _Whisker] = [Text(_broken(row.method)), *values, *_cells(row, metric)]
             if drawn and not row.is_baseline:
                 cells.append(_Whisker(row, reach, _style(row, metric)))
             table.add_row(*cells, style="bold" if row.method == HEADLINE else "")
+
+
+def _broken(name: str) -> str:
+    """A name in lines that fit beside the widest numbers in 80 columns, broken after hyphens where it has any."""
+    head = name[:NAME_COLUMNS].rfind("-") + 1
+    return f"{name[:head]}\n{_broken(name[head:])}" if len(name) > NAME_COLUMNS and head else name
 
 
 def verdict(row: ResultRow) -> str:
@@ -166,13 +176,38 @@ def _title(rows: Sequence[ResultRow], metric: Metric[Any], task: Task, unit: str
     most = max(rows, key=lambda row: row.clips, default=None)
     if most is None:
         return Text(f"{metric.name}: nothing was evaluated")
-    fewer = [f"{row.method} on {row.clips}" for row in rows if row.clips != most.clips]
-    clips = "trials" if most.frames else "clips"
-    title = f"{metric.name}, {' / '.join(task.labels)}: {most.clips} {clips} of {most.groups} {unit}"
-    title += f", {most.frames:,} frames" if most.frames else ""
-    note = f"({', '.join(fewer)})" if fewer else ""
+    count = f"{most.clips} {'trials' if most.frames else 'clips'} of {most.groups} {unit}"
+    count += f", {most.frames:,} frames" if most.frames else ""
+    title, note = describe_task(metric, task, count), _fewer(rows, most.clips)
     fits = len(title) + len(note) < TITLE_COLUMNS
     return Text(f"{title}{' ' if fits else chr(10)}{note}".rstrip())
+
+
+def describe_task(metric: Metric[Any], task: Task, count: str = "") -> str:
+    """What was measured of which labels, e.g. `accuracy, BL1 / PA4`; labels too many for a line are counted.
+
+    Args:
+        metric: by which.
+        task: whose labels.
+        count: on how much, e.g. `200 clips of 20 groups`.
+    """
+    rest = f": {count}" if count else ""
+    named = f"{metric.name}, {' / '.join(task.labels)}{rest}"
+    kind = "classes" if task.kind == "classes" else "dimensions"
+    return named if len(named) <= COLUMNS else f"{metric.name}, {task.num_outputs} {kind}{rest}"
+
+
+def _fewer(rows: Sequence[ResultRow], most: int) -> str:
+    """Who was tested on fewer clips than the most, e.g. `(faces, all students on 603; eda on 601)`."""
+    students = [row for row in rows if row.role == "student"]
+    alike = len(students) > 1 and len({row.clips for row in students}) == 1
+    by_count: dict[int, dict[str, None]] = {}
+    for row in rows:
+        if row.clips != most:
+            name = "all students" if alike and row.role == "student" else row.method
+            by_count.setdefault(row.clips, {})[name] = None
+    parts = [f"{', '.join(names)} on {count}" for count, names in by_count.items()]
+    return f"({'; '.join(parts)})" if parts else ""
 
 
 def _heading(metric: Metric[Any], dimensions: Dimensions | None) -> str:

@@ -65,7 +65,7 @@ def write_results_by_group_csv(path: Path, rows: Sequence[GroupResult]) -> None:
 
 
 def write_comparison_csv(path: Path, by_share: Mapping[float, Mapping[str, Compared]]) -> None:
-    """Write one row a method and what it is compared with: visual only and each control, itself with nothing.
+    """Write one row a method and what it is compared with; visual only itself is compared with nothing.
 
     Args:
         by_share: share of the training groups with labels -> metric -> what was found.

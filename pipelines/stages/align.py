@@ -1,13 +1,11 @@
 """Stage 3: teachers -> adapters and aligned embeddings; and what each teacher's opinion is worth, out of fold.
 
 Every fit is aligned for itself. The full fit's aligned embeddings are what the student is distilled from; the
-cross-fitted ones are only asked how well each teacher does on clips of subjects that it has never seen.
+cross-fitted ones are only asked what each teacher says of clips of subjects that it has never seen, and how well.
 """
 
-import csv
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from lightning_fabric import Fabric
 from torch.nn.functional import cosine_similarity
 
 from pipelines.cache.embeddings import Column, EmbeddingStore, write_embeddings
+from pipelines.cache.out_of_fold import OutOfFold, write_out_of_fold
 from pipelines.errors import LeakageError
 from pipelines.models.context import centre
 from pipelines.models.teachers import Aligned, Aligner, FixedTeacher, FusionTeacher
@@ -31,7 +30,7 @@ from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.problems.alignment import AlignmentProblem
 from pipelines.training.samples import Sample
 from pipelines.training.tables import EmbeddingTable, masked_column
-from pipelines.workspace import Fingerprint, Workspace, atomic_path, write_csv
+from pipelines.workspace import Fingerprint, Workspace, atomic_path
 
 _ALIGNED_AT_ONCE = 1024
 """Samples aligned in one pass: with their neighbours a whole corpus would not fit into memory."""
@@ -49,7 +48,7 @@ def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> 
 
 
 def artifacts_of(unit: FitUnit) -> list[Artifact]:
-    """Adapters, then aligned embeddings (full fit) or out-of-fold losses (cross-fitting)."""
+    """Adapters, then aligned embeddings (full fit) or what is said out of fold (cross-fitting)."""
     cell, fit = unit.cell, unit.fit
     teachers = {f"teacher {name}": cell.teacher(fit, name) for name in cell.recipe.teacher_subsets}
     embeddings = {"embeddings": cell.embeddings(fit)}
@@ -63,10 +62,12 @@ def artifacts_of(unit: FitUnit) -> list[Artifact]:
         build=partial(_train_adapters, unit),
         cost=len(cell.of(fit.train)) * cell.recipe.training.alignment.epochs,
     )
-    fingerprint = Fingerprint({"held_out": list(fit.held_out)}, {"adapters": cell.adapters(fit), **embeddings})
+    fingerprint = Fingerprint(
+        {"held_out": list(fit.held_out), "says": "losses and outputs"}, {"adapters": cell.adapters(fit), **embeddings}
+    )
     if fit.name == "full":
         return [adapters, Artifact(cell.aligned(fit), fingerprint, partial(_write_aligned, unit), cost=0)]
-    return [adapters, Artifact(cell.out_of_fold(fit), fingerprint, partial(_write_losses, unit), cost=0)]
+    return [adapters, Artifact(cell.out_of_fold(fit), fingerprint, partial(_write_out_of_fold, unit), cost=0)]
 
 
 def _train_adapters(unit: FitUnit, job: Job) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def _table(unit: FitUnit, rows: Sequence[Sample]) -> EmbeddingTable:
     return EmbeddingTable(store, _columns(unit.cell), rows, unit.cell.task, windows=unit.cell.recipe.windows)
 
 
-def _write_losses(unit: FitUnit, job: Job) -> dict[str, Any]:
+def _write_out_of_fold(unit: FitUnit, job: Job) -> dict[str, Any]:
     cell, fit = unit.cell, unit.fit
     seen = set(load_checkpoint(cell.adapters(fit), weights=False).schema["provenance"]["weights"])
     if seen & set(fit.held_out):
@@ -212,26 +213,16 @@ def _write_losses(unit: FitUnit, job: Job) -> dict[str, Any]:
     rows = cell.of(fit.held_out)
     table = _table(unit, rows)
     aligned, there = _apply(_load_aligner(cell, fit), cell, table, sampling=0.0), _can_speak(table, cell)
-    names = list(cell.recipe.teacher_subsets)
-    targets = table.targets
-    losses = {
-        name: torch.where(
+    names, targets = list(cell.recipe.teacher_subsets), table.targets
+    losses = [
+        torch.where(
             there[name] & targets.labelled,
             per_sample_loss(aligned.outputs[name], targets.target, cell.task),
             torch.nan,
-        ).tolist()
+        )
         for name in names
-    }
-    lines = [[row.name, *(f"{losses[name][i]:.9g}" for name in names)] for i, row in enumerate(rows)]
-    write_csv(job.path, ["clip", *names], lines)
+    ]
+    outputs = [torch.where(there[name][:, None], aligned.outputs[name], torch.nan) for name in names]
+    judged = OutOfFold(torch.stack(losses, 1).numpy(), torch.stack(outputs, 1).numpy())
+    write_out_of_fold(job.path, [row.name for row in rows], names, judged)
     return {"clips": len(rows)}
-
-
-def read_losses(paths: list[Path], clips: list[str], names: tuple[str, ...]) -> np.ndarray:
-    """Out-of-fold losses of clips, (len(clips), len(names)); NaN where a teacher could not speak or was not asked."""
-    known: dict[str, list[float]] = {}
-    for path in paths:
-        with path.open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                known[row["clip"]] = [float(row[name]) for name in names]
-    return np.array([known.get(clip, [np.nan] * len(names)) for clip in clips]).reshape(len(clips), len(names))

@@ -203,7 +203,7 @@ def load_cells(recipe: Recipe, workspace: Workspace) -> list[Cell]:
                 f"every modality, look into {workspace.failures}, or take {modality} out of the recipe"
             )
     published = published_hold_out(recipe.corpus, rows)
-    if recipe.protocol.name == "hold-out":
+    if recipe.protocol.name == "hold-out" and recipe.corpus.continuous:
         rows = _without_split_videos(rows, set(published))
     usable = [row for row in rows if any(row.coverage.get(name, 0) > 0 for name in recipe.prevalent)]
     splits = make_splits([row.group for row in usable], recipe.protocol, published)

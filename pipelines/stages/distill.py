@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from pipelines.cache.embeddings import EmbeddingStore, read_embeddings
+from pipelines.cache.out_of_fold import read_out_of_fold
 from pipelines.errors import SettingsError
 from pipelines.models.student import StudentNetwork
 from pipelines.objectives import METHODS, Objective, make_objective
@@ -23,7 +24,6 @@ from pipelines.objectives.task_loss import per_sample_loss
 from pipelines.protocols.audit import Evidence
 from pipelines.recipe import JOINT, Recipe
 from pipelines.stages.align import artifacts_of as aligned
-from pipelines.stages.align import read_losses
 from pipelines.stages.cells import Cell, FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import problem_tables, provenance_of, train, training_workers
@@ -82,7 +82,9 @@ def artifacts_of(unit: StudentUnit) -> list[Artifact]:
     if objective.needs_teachers:
         if objective.teacher == "prevalent":
             name = _prevalent_teacher(cell)
-            inputs |= {"prevalent teacher": cell.teacher(full, name)} if cell.is_fused(name) else {}
+            for fit in cell.fits():
+                inputs |= {f"prevalent teacher {fit.name}": cell.teacher(fit, name)} if cell.is_fused(name) else {}
+                inputs |= {f"embeddings {fit.name}": cell.embeddings(fit)} if fit in crossed else {}
         else:
             inputs["aligned embeddings"] = cell.aligned(full)
             inputs |= {f"out-of-fold losses {fit.name}": cell.out_of_fold(fit) for fit in crossed}
@@ -190,8 +192,25 @@ def _visual_teacher(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> 
     column = store.columns[teacher_column(cell, _prevalent_teacher(cell))]
     alone = EmbeddingStore(clips=store.clips, columns={JOINT: column})
     table = EmbeddingTable(alone, (JOINT,), train_table.rows, cell.task, device=fabric.device)
+    said = np.full((len(table), 1, cell.task.num_outputs), np.nan)
+    index = {row.name: number for number, row in enumerate(table.rows)}
+    for fit in cell.fits()[1:]:
+        store = teacher_embeddings(cell, fit)
+        outputs = store.columns[teacher_column(cell, _prevalent_teacher(cell))].outputs
+        assert outputs is not None
+        held_out = [row.name for row in cell.of(fit.held_out) if row.name in index]
+        said[[index[name] for name in held_out], 0] = outputs[store.rows(held_out), 0]
     # One candidate speaks whatever it is worth, so nobody asks for its losses.
-    return Teachers(table, (JOINT,), np.full((len(table), 1), np.nan))
+    return Teachers(table, (JOINT,), np.full((len(table), 1), np.nan), _unremembered(cell, table, said))
+
+
+def _unremembered(cell: Cell, table: EmbeddingTable, said: np.ndarray) -> np.ndarray:
+    """Outputs (N, M, C) in place of those that a network remembers: of clips with labels, which it was trained on.
+
+    Without a label a clip is as new to the full fit as to the others, and a forest is out of bag: NaN there.
+    """
+    remembered = np.array([row.label is not None for row in table.rows]) & (cell.recipe.teachers.model == "network")
+    return np.where(remembered[:, None, None], said, np.nan)
 
 
 def _teachers(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> Teachers:
@@ -201,7 +220,9 @@ def _teachers(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> Teache
     table = EmbeddingTable(store, names, train_table.rows, cell.task, device=fabric.device)
     if crossed:
         clips = [row.name for row in train_table.rows]
-        return Teachers(table, names, read_losses([cell.out_of_fold(fit) for fit in crossed], clips, names))
+        files = [cell.out_of_fold(fit) for fit in crossed]
+        judged = read_out_of_fold(files, clips, names, cell.task.num_outputs)
+        return Teachers(table, names, judged.losses, _unremembered(cell, table, judged.outputs))
     rows = torch.arange(len(table), device=fabric.device)
     outputs = table.outputs(rows, table.draw(rows, jitter=False))
     targets = table.targets

@@ -4,6 +4,7 @@ A usual forest draws clips: most of a subject's clips are then in every bag, and
 it is still said by trees that know the subject. With whole groups in the bag, out of bag means never seen.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,23 +49,35 @@ def grow_forest(
             "only: fewer folds, a larger protocol.labelled or the model network may do"
         )
     rng = generator(*seed)
-    with np.errstate(invalid="ignore"):
-        columns = np.flatnonzero(~((x == x[:1]) | (np.isnan(x) & np.isnan(x[:1]))).all(axis=0))
-    columns = columns if len(columns) else np.arange(1)  # where nothing varies a tree is one leaf
+    columns = _varying(x)
     drawn = [rng.multinomial(len(names), np.full(len(names), 1 / len(names))) for _ in range(trees)]
     parts: list[dict[str, np.ndarray]] = []
     depth, offset = 0, 0
     for counts in drawn:
-        weights = counts[index].astype(float)
-        kept = weights > 0
-        tree = _make_tree(task, int(rng.integers(2**31)))
-        tree.fit(x[kept][:, columns], target[kept], sample_weight=weights[kept])
+        tree = _grow_tree(x[:, columns], target, counts[index].astype(float), task, int(rng.integers(2**31)))
         parts.append(_nodes(tree, task, offset))
         depth, offset = max(depth, tree.get_depth()), offset + tree.tree_.node_count
     state = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in parts[0]}
     state["bags"] = torch.from_numpy(np.stack(drawn) > 0)
     state["columns"] = torch.from_numpy(columns)
     return GrownForest(state, depth, tuple(names.tolist()))
+
+
+def _varying(x: np.ndarray) -> np.ndarray:
+    """Columns of (N, K) that tell samples apart; where none does the first, and a tree is one leaf."""
+    with np.errstate(invalid="ignore"):
+        same = (x == x[:1]) | (np.isnan(x) & np.isnan(x[:1]))
+    columns = np.flatnonzero(~same.all(axis=0))
+    return columns if len(columns) else np.arange(1)
+
+
+def _grow_tree(x: np.ndarray, target: np.ndarray, weights: np.ndarray, task: Task, seed: int) -> Any:
+    """A tree of scikit-learn on the samples whose weight is not zero."""
+    tree, kept = _make_tree(task, seed), weights > 0
+    with warnings.catch_warnings():
+        # Few groups and many classes make a bag that scikit-learn takes for a regression.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        return tree.fit(x[kept], target[kept], sample_weight=weights[kept])
 
 
 def fit_temperature(logits: torch.Tensor, target: torch.Tensor) -> float:

@@ -7,7 +7,7 @@ import pytest
 from pipelines.cache.predictions import (
     FramePredictions,
     holds_frames,
-    iterate_predictions,
+    read_annotated_predictions,
     read_frame_predictions,
     read_predictions,
     write_frame_predictions,
@@ -39,7 +39,7 @@ def test_classes_survive_the_disk(path):
     scores = np.array([[1 / 3, 2 / 3], [0.9, 0.1]])
     written = Predictions(np.array(["a", "b"]), np.array(["a-1", "b-1"]), np.array([1, 0]), scores)
     write_predictions(path, written, CLASSES)
-    (read,) = iterate_predictions(path, CLASSES)
+    read = read_predictions(path, CLASSES)
     assert (read.groups.tolist(), read.clips.tolist(), read.target.tolist()) == (["a", "b"], ["a-1", "b-1"], [1, 0])
     np.testing.assert_array_equal(read.scores, scores)
 
@@ -82,7 +82,7 @@ def test_metrics_see_annotated_frames_only(path):
     scores = np.arange(8.0).reshape(4, 2) / 10
     nothing = FramePredictions("silent", "silent", np.full((3, 2), NAN), np.zeros((3, 2)))
     write_frame_predictions(path, [nothing, FramePredictions("a_left", "a", target, scores)], TASK)
-    (part,) = iterate_predictions(path, TASK)
+    (part,) = read_annotated_predictions(path, TASK)
     assert (part.clips.tolist(), part.groups.tolist()) == (["a_left"] * 2, ["a"] * 2)
     np.testing.assert_array_equal(part.target, target[[0, 3]])
     np.testing.assert_array_equal(part.scores, scores[[0, 3]])
@@ -91,7 +91,7 @@ def test_metrics_see_annotated_frames_only(path):
 def test_no_trial_is_an_empty_table(path):
     write_frame_predictions(path, [], TASK)
     assert path.read_text() == HEADER + "\n"
-    assert list(iterate_predictions(path, TASK)) == []
+    assert list(read_annotated_predictions(path, TASK)) == []
 
 
 def test_a_diverged_model_is_an_error_that_names_trial_and_frame():
@@ -155,7 +155,7 @@ def test_memory_does_not_grow_with_the_number_of_trials(tmp_path):
         tracemalloc.start()
         try:
             write_frame_predictions(path, (trial(f"v{i}", 400, seed=i) for i in range(count)), TASK)
-            for _ in iterate_predictions(path, TASK):
+            for _ in read_annotated_predictions(path, TASK):
                 pass
             return tracemalloc.get_traced_memory()[1]
         finally:
@@ -165,7 +165,7 @@ def test_memory_does_not_grow_with_the_number_of_trials(tmp_path):
     assert peak(60) <= 1.2 * peak(6)
 
 
-def test_continuous_values_of_whole_clips_survive_the_disk_and_come_clip_by_clip(path):
+def test_continuous_values_of_whole_clips_survive_the_disk(path):
     target, scores = np.array([[0.1, -1 / 3], [2.0, 40.0]]), np.array([[1e-30, 7.0], [0.2, 1 / 7]])
     written = Predictions(np.array(["g", "h"]), np.array(["a", "b"]), target, scores)
     write_predictions(path, written, TASK)
@@ -175,9 +175,6 @@ def test_continuous_values_of_whole_clips_survive_the_disk_and_come_clip_by_clip
     read = read_predictions(path, TASK)
     np.testing.assert_array_equal(read.target, target)
     np.testing.assert_array_equal(read.scores, scores)
-    parts = list(iterate_predictions(path, TASK))
-    assert [part.clips.tolist() for part in parts] == [["a"], ["b"]]
-    np.testing.assert_array_equal(np.concatenate([part.scores for part in parts]), scores)
 
 
 @pytest.mark.parametrize("task", [CLASSES, TASK])

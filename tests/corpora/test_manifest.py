@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.corpora import index_corpus, published_hold_out, task_of
 from pipelines.corpora.manifest import read_features
-from pipelines.errors import SettingsError, UnreadableMedia
+from pipelines.errors import MissingArtifact, SettingsError, UnreadableMedia
 from pipelines.recipe import FeatureTable, ManifestCorpus, SignalFiles, VideoFiles
 
 MANIFEST = """\
@@ -121,3 +121,15 @@ def test_classes_without_a_clip_are_told(corpus, tmp_path, caplog, monkeypatch):
         (tmp_path / "manifest.csv").write_text("clip,group,label,video,eda,vector\nb,s1,,,,\n")
         index_corpus(corpus())
         assert "no clip has a label" in caplog.text
+
+
+def test_groups_that_the_manifests_own_split_tests_on(corpus, tmp_path):
+    (tmp_path / "manifest.csv").write_text(
+        "clip,group,label,video,eda,vector,part\nb,s1,yes,,,,test\na,s2,no,,,,\nc,s3,no,,,,train\nd,s0,no,,,,test\n"
+    )
+    settings = corpus(split="part")
+    clips = index_corpus(settings).clips
+    assert published_hold_out(settings, clips) == ("s0", "s1")
+    assert published_hold_out(corpus(), clips) == ()
+    with pytest.raises(MissingArtifact, match=r"corpus\.split = 'part' was not yet set .*mtpkd preprocess manifest"):
+        published_hold_out(settings, index_corpus(corpus()).clips)

@@ -179,3 +179,40 @@ def test_any_rows_are_clips_or_refused(tmp_path_factory, lines):
     assert len(set(names)) == len(names) > 0
     assert all(name and group and "/" not in name + group for name, group in ((row.clip, row.group) for row in rows))
     assert all(row.label in (None, 0, 1) for row in rows)
+
+
+SPLIT = "clip,group,label,video,eda,part\n"
+
+
+def read_split(read, *lines):
+    return read(content=SPLIT + "\n".join(lines) + "\n", attributes=(), split="part")
+
+
+def test_the_manifests_own_split(read):
+    rows = read_split(
+        read, "a,s1,rest,,,test", "b,s1,rest,,,TEST", "c,s2,rest,,,Train", "d,s2,rest,,,", "e,s3,rest,,,NA"
+    )
+    assert [row.attributes for row in rows] == [{"part": side} for side in ("test", "test", "train", "train", "train")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (
+            ["a,s1,rest,,,test", "b,s1,rest,,,", "c,s2,rest,,,train"],
+            "line 3, column 'part': 'train', and line 2 of the same group 's1' says 'test'",
+        ),
+        (["a,s1,rest,,,tset", "b,s2,rest,,,test"], "line 2, column 'part': 'tset' is neither 'test' nor 'train'"),
+        (["a,s1,rest,,,validation", "b,s2,rest,,,test"], "drawn from those that train, see validation_share"),
+        (["a,s1,rest,,,train", "b,s2,rest,,,"], "no row says 'test' in column 'part'"),
+    ],
+)
+def test_splits_that_cannot_be_meant(read, lines, message):
+    with pytest.raises(SettingsError) as caught:
+        read_split(read, *lines)
+    assert message in str(caught.value)
+
+
+def test_a_manifest_without_its_splits_column(read):
+    with pytest.raises(SettingsError, match=r"'part'.*\(corpus\.split\)"):
+        read("a,s1,rest,,,", split="part")

@@ -119,3 +119,11 @@ def test_labels_and_clips_of_which_nothing_can_be_learned(settings, tmp_path):
 def test_a_track_without_sound(settings, tmp_path):
     write_video(tmp_path / "b.mp4", [np.full((32, 48, 3), 9 * i, np.uint8) for i in range(12)], 25)
     assert found(validate_manifest(settings)) == {("b", "voice", "there is no sound track")}
+
+
+def test_the_groups_of_the_manifests_own_split_are_counted(settings, tmp_path):
+    (tmp_path / "manifest.csv").write_text(
+        "clip,group,label,video,eda,vector,part\na,s1,no,,,,test\nb,s1,yes,,,,test\nc,s2,no,,c.csv,,\n"
+    )
+    report = validate_manifest(settings.model_copy(update={"split": "part"}))
+    assert report.total("test groups") == Total("test groups", 1, "2 clips; the other 1 train")

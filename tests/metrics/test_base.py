@@ -16,6 +16,13 @@ def test_a_diverged_model_is_an_error_that_names_the_clip():
         predictions([0, 1], [[0.5, 0.5], [np.nan, 0.5]])
 
 
+@pytest.mark.parametrize(("clips", "rows"), [(["a", "b"], "clips"), (["a", "a"], "frames")])
+def test_continuous_rows_are_frames_where_clips_come_again(clips, rows):
+    values = np.array([[0.1], [np.nan]])
+    with pytest.raises(MtpkdError, match=rf"\(1 of 2 {rows}\)"):
+        Predictions(np.array(["g", "g"]), np.array(clips), np.zeros((2, 1)), values)
+
+
 def test_an_undefined_label_is_an_error_that_names_the_clip():
     with pytest.raises(MtpkdError, match="label of clip clip-1"):
         predictions([[0.1], [np.inf]], [[0.1], [0.2]])

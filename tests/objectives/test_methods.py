@@ -11,12 +11,12 @@ import torch
 
 from pipelines.errors import SettingsError
 from pipelines.objectives import METHODS, DistillationBatch, TeacherView, make_objective, task_loss
-from pipelines.recipe import DistillationSettings, Task
+from pipelines.recipe import DistillationSettings, Task, TermWeights
 
 CLASSES = Task(kind="classes", labels=("BL1", "PA2", "PA4"))
 CONTINUOUS = Task(kind="continuous", labels=("valence", "arousal"))
 TASKS = pytest.mark.parametrize("task", [CLASSES, CONTINUOUS], ids=["classes", "continuous"])
-SETTINGS = DistillationSettings(anchors=4, blur=0.2)
+SETTINGS = DistillationSettings(anchors=4, blur=0.2, beta=0.2, gamma=0.2, delta=0.0, weights=TermWeights(kd=0.8))
 SIZE, WIDTH, NAMES = 10, 5, ("eda", "joint", "ecg")
 
 

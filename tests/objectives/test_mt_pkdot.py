@@ -5,7 +5,7 @@ from pipelines.objectives import DistillationBatch, TeacherView, make_objective,
 from pipelines.recipe import DistillationSettings
 from pipelines.transport import centroid_loss, similarity_matrix, structural_transport_loss
 
-SETTINGS = DistillationSettings(alpha=0.7, beta=0.4, gamma=0.3, anchors=5, blur=0.2)
+SETTINGS = DistillationSettings(alpha=0.7, beta=0.4, gamma=0.3, delta=0.0, anchors=5, blur=0.2)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pipelines.objectives import DistillationBatch, TeacherView, make_objective
 from pipelines.recipe import DistillationSettings
 from pipelines.transport import similarity_matrix
 
-SETTINGS = DistillationSettings(anchors=5, blur=0.2)
+SETTINGS = DistillationSettings(anchors=5, blur=0.2, beta=0.2, delta=0.0)
 
 
 @pytest.fixture

@@ -152,6 +152,8 @@ def test_a_manifests_modalities_are_rendered_and_read():
         ("corpus.classes", [True, False], "YAML reads no, off or false without quotes as a truth value"),
         ("corpus.attributes", ["class"], "corpus.attributes: 'class' is a name that the cache uses itself"),
         ("corpus.attributes", ["coverage_x"], "corpus.attributes: 'coverage_x' is a name that the cache uses itself"),
+        ("corpus.split", "label_x", "corpus.split: 'label_x' is a name that the cache uses itself"),
+        ("corpus.split", "group", "corpus: column 'group' of the manifest is used twice"),
         ("encoders.no.weihgts", "x", "encoders.no.weihgts: there is no such setting; did you mean weights?"),
     ],
 )

@@ -16,7 +16,7 @@ CONTINUOUS = Task(kind="continuous", labels=("valence", "arousal"))
 
 @pytest.fixture
 def computed(tmp_path: Path) -> Callable[..., Results]:
-    """method -> (fold, seed) -> Predictions of two classes or trials of valence and arousal; 500 resamples."""
+    """method -> (fold, seed) -> Predictions of clips, or trials; two classes, or valence and arousal; 500 resamples."""
 
     def compute(by_method) -> Results:
         files, task = {}, CLASSES
@@ -26,6 +26,7 @@ def computed(tmp_path: Path) -> Callable[..., Results]:
                 path = tmp_path / "predictions" / f"{method}-{fold}-{seed}.csv".replace(":", "-")
                 files[method][fold, seed] = path
                 if isinstance(part, Predictions):
+                    task = CLASSES if part.of_classes else CONTINUOUS
                     write_predictions(path, part, task)
                 else:
                     task = CONTINUOUS

@@ -73,6 +73,19 @@ def test_what_the_control_has_too_is_not_privilege(methods):
     assert np.isnan(items["none-matched"].p)
 
 
+def test_the_hallucination_net_alone_is_shown_and_neither_tested_nor_put_into_words(methods):
+    right = {"none": 0.6, "none_matched": 0.61, "kd": 0.7, "mt_pkdot": 0.72}
+    items = compared(methods(**right, none_hallucinated=0.85))
+    control = items.pop("none-hallucinated")
+    assert np.isnan(control.p)
+    assert "none-hallucinated" not in items["mt-pkdot"].against
+    assert {name: item.p for name, item in items.items()} == pytest.approx(
+        {name: item.p for name, item in compared(methods(**right)).items()}, nan_ok=True
+    )
+    lines = sentences([control, *items.values()], metric=ACCURACY, noise=np.nan)
+    assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == ["kd", "mt-pkdot"]
+
+
 def test_no_difference_is_no_gain_and_a_loss_is_called_one(methods):
     items = compared(methods(none=0.7, kd=0.701, sp=0.45))
     assert items["kd"].verdict.kind == "no detectable gain"

@@ -145,6 +145,19 @@ def test_plots_are_pictures_with_every_colour_they_need(tmp_path):
     assert all(ink(tmp_path / "c" / "selection.png", colour) > 100 for colour in (blue, orange, green))
 
 
+def test_the_curve_of_many_methods_takes_more_rows_and_no_more_columns(tmp_path):
+    def size(methods: int) -> tuple[int, int]:
+        items = [comparison(f"method-{number}", {"none": 0.01 * number}) for number in range(methods)]
+        part = replace(compared(), comparisons=items)
+        plot_curve({0.1: part, 0.3: part, 1.0: part}, ACCURACY, tmp_path / "labelled.png")
+        height, width, _ = cv2.imread(str(tmp_path / "labelled.png")).shape
+        return width, height
+
+    sizes = {methods: size(methods) for methods in (1, 3, 10)}
+    assert sizes[1][0] < sizes[3][0] == sizes[10][0] < 2000
+    assert sizes[1][1] == sizes[3][1] < sizes[10][1] < 2000
+
+
 def test_a_marker_is_filled_only_where_the_interval_spares_zero(tmp_path):
     amounts = []
     for value in (0.0201, 0.0199):  # intervals are .02 to each side

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.cache.predictions import FramePredictions, write_frame_predictions
 from pipelines.errors import MissingArtifact, MtpkdError
-from pipelines.metrics import bootstrap_weights, concordance_correlation
+from pipelines.metrics import Predictions, bootstrap_weights, concordance_correlation
 from pipelines.recipe import EvaluationSettings, Task
 from pipelines.recipe.loading import load_recipe
 from pipelines.reporting.results import compute_results, read_rows, write_results
@@ -171,6 +171,36 @@ def test_a_constant_student_scores_zero(films, computed):
     flat = {name: next(r for r in rows[name] if r.method == "mt-pkdot") for name in ("ccc", "pearson", "rmse")}
     assert (flat["ccc"].value, flat["ccc"].low, flat["ccc"].high, flat["pearson"].value) == (0, 0, 0, 0)
     assert flat["rmse"].value > 0
+
+
+def rated(noise, clips=range(60)):
+    """Whole clips of six subjects, each rated once."""
+    target = np.random.default_rng(0).uniform(-1, 1, size=(60, 2))
+    scores = target + noise * np.random.default_rng(int(100 * noise)).normal(size=(60, 2))
+    names, groups = (
+        np.array([f"{what}{number}" for number in numbers])
+        for what, numbers in (("c", range(60)), ("s", np.arange(60) % 6))
+    )
+    kept = list(clips)
+    return Predictions(groups[kept], names[kept], target[kept], scores[kept])
+
+
+def test_continuous_labels_of_whole_clips_are_counted_in_clips(computed):
+    parts = {0: [i for i in range(60) if i % 6 < 3], 1: [i for i in range(60) if i % 6 >= 3]}
+    methods = {"none": 0.8, "mt-pkdot": 0.2}
+    cells = {m: {(fold, 0): rated(noise, clips) for fold, clips in parts.items()} for m, noise in methods.items()}
+    cells["teacher:eda"] = {**cells["none"], (0, 0): rated(0.8, parts[0][1:])}
+    results = computed(cells)
+    rows = {row.method: row for row in results.rows["ccc"]}
+    assert [(row.clips, row.groups, row.frames) for row in rows.values()] == [(60, 6, 0), (60, 6, 0), (59, 6, 0)]
+    assert results.confusion == {}
+    whole = rated(0.2)
+    assert rows["mt-pkdot"].value == pytest.approx(concordance(whole.scores, whole.target).mean(), abs=1e-12)
+    assert rows["mt-pkdot"].difference_low > 0
+    assert {group.group: group.clips for group in results.groups if group.method == "none"} == dict.fromkeys(
+        [f"s{i}" for i in range(6)], 10
+    )
+    assert set(results.groups[0].values) == set(results.rows)
 
 
 def test_files_of_results(films, computed, tmp_path):

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from pipelines.corpora.manifest_example import example_recipe
 from pipelines.metrics import Predictions, get_metric
 from pipelines.recipe import EvaluationSettings, Task
-from pipelines.recipe.loading import load_recipe
+from pipelines.recipe.loading import load_recipe, override_recipe
 from pipelines.reporting.comparison import compare_methods
 from pipelines.reporting.paired import load_methods
 from pipelines.reporting.results import describe_protocol
@@ -134,6 +135,12 @@ def test_a_single_seed_is_called_what_it_is():
 def test_hidden_labels_are_told():
     note = describe_protocol(load_recipe("demo", ("protocol.seeds=[0, 1]", "protocol.labelled=0.3")))
     assert note.endswith("2000 resamples of test subjects, 30 % of training subjects labelled")
+
+
+def test_a_split_of_ones_own_is_not_called_published(tmp_path):
+    changes = {"protocol.name": "hold-out", "corpus.split": "part", "protocol.seeds": [0, 1]}
+    note = describe_protocol(override_recipe(example_recipe(tmp_path), **changes))
+    assert note == "the manifest's split, 2 seeds, 2000 resamples of test subjects"
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ ECG = ResultRow("ecg", "teacher", 200, 20, 0.61, 0.55, 0.668, -0.14, -0.21, -0.0
 ROWS = [NONE, MATCHED, MT_PKDOT, EDA, ECG]
 
 
-def rendered(rows, metric=ACCURACY, width=80, encoding="utf-8", note="5 folds by subject") -> list[str]:
+def rendered(rows, metric=ACCURACY, width=80, encoding="utf-8", note="5 folds by subject", task=TASK) -> list[str]:
     """The lines printed to something that is no terminal, so that nothing can hide in colour."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    print_table(Console(file=stream, width=width), rows, metric=metric, task=TASK, note=note)
+    print_table(Console(file=stream, width=width), rows, metric=metric, task=task, note=note)
     stream.seek(0)
     return [line.rstrip() for line in stream.read().splitlines()]
 
@@ -90,6 +90,29 @@ def test_an_interval_that_spares_zero_is_drawn_sparing_it():
 
 def test_clips_that_a_method_could_not_use_are_named():
     assert rendered([NONE, replace(EDA, clips=190)])[0] == "accuracy, BL1 / PA4: 200 clips of 20 groups (eda on 190)"
+
+
+def test_clips_that_several_could_not_use_are_told_by_their_number():
+    rows = [replace(ECG, clips=180), *(replace(row, clips=190) for row in (EDA, NONE, MATCHED, MT_PKDOT))]
+    whole = replace(EDA, method="joint")
+    assert rendered([whole, *rows])[:2] == [
+        "accuracy, BL1 / PA4: 200 clips of 20 groups",
+        "(ecg on 180; eda, all students on 190)",
+    ]
+    assert rendered([whole, *rows[:-1], MT_PKDOT])[1] == "(ecg on 180; eda, none, none-matched on 190)"
+
+
+def test_long_names_break_after_hyphens():
+    wide = replace(NONE, method="none-hallucinated", difference=-0.112, difference_low=-0.131, difference_high=-0.101)
+    lines = rendered([NONE, wide, replace(wide, method="mt-pkdot-published")])
+    first = [line.split(" ")[0] for line in lines[lines.index("students") + 1 :]]
+    assert first[1:5] == ["none-", "hallucinated", "mt-pkdot-", "published"]
+    assert line_of(lines, "none-").split()[1:4] == ["75.0", "[68.2,", "81.5]"]
+
+
+def test_many_classes_are_counted_instead_of_named():
+    classes = Task(kind="classes", labels=tuple(f"a-long-name-{number}" for number in range(11)))
+    assert rendered(ROWS, task=classes)[0] == "accuracy, 11 classes: 200 clips of 20 groups"
 
 
 def test_one_group_shows_no_interval():

@@ -24,11 +24,14 @@ class Teachers:
         table: one column a teacher, with outputs; the joint one under `joint`.
         names: teacher names in the order of the losses.
         losses: (N, number of teachers) out-of-fold task losses, NaN where unknown.
+        outputs: (N, number of teachers, C) out-of-fold outputs that take the place of the table's, NaN where those
+            stay; None where all stay.
     """
 
     table: EmbeddingTable
     names: tuple[str, ...]
     losses: np.ndarray
+    outputs: np.ndarray | None = None
 
 
 class DistillationProblem(TabularProblem):
@@ -41,7 +44,10 @@ class DistillationProblem(TabularProblem):
         self.network = network
         self._objective, self._teachers, self._task = objective, teachers, task
         if teachers is not None:
-            self._losses = torch.from_numpy(teachers.losses).float().to(self._train.targets.target.device)
+            device = self._train.targets.target.device
+            self._losses = torch.from_numpy(teachers.losses).float().to(device)
+            if teachers.outputs is not None:
+                self._unremembered = torch.from_numpy(teachers.outputs).float().to(device)
 
     def batch(self, table: EmbeddingTable, rows: Tensor, draw: Tensor) -> Batch:
         """See TabularProblem."""
@@ -58,10 +64,17 @@ class DistillationProblem(TabularProblem):
         return TeacherView(
             names=names,
             embeddings=torch.stack([embeddings[name] for name in names], 1),
-            outputs=torch.stack([outputs[name] for name in names], 1),
+            outputs=self._said(rows, torch.stack([outputs[name] for name in names], 1)),
             losses=self._losses[rows],
             present=torch.stack([present[name] for name in names], 1),
         )
+
+    def _said(self, rows: Tensor, outputs: Tensor) -> Tensor:
+        """Outputs (B, M, C) of a table, and the out-of-fold ones where there are any."""
+        if self._teachers is None or self._teachers.outputs is None:
+            return outputs
+        unremembered = self._unremembered[rows]
+        return torch.where(unremembered.isnan(), outputs, unremembered)
 
     def loss(self, outputs: StudentOutput, truth: DistillationBatch) -> LossTerms:
         """See Problem."""

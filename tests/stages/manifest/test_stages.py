@@ -12,9 +12,9 @@ from torch import nn
 
 from pipelines.cache.embeddings import read_embeddings
 from pipelines.cache.tables import read_clips
-from pipelines.errors import SettingsError
+from pipelines.errors import MissingArtifact, SettingsError
 from pipelines.recipe.loading import parse_recipe, plain
-from pipelines.stages import align, compare, networks, run_all, train_teachers
+from pipelines.stages import align, compare, networks, preprocess, run_all, train_teachers
 from pipelines.stages.cells import load_cells
 from pipelines.stages.shards import features, signals
 from pipelines.training.checkpoints import load_checkpoint
@@ -147,11 +147,26 @@ def test_a_test_fold_without_a_modality_is_evaluated_all_the_same(edit_cells, re
     assert lines == ["clip,group,target,score_low,score_high"]
 
 
+def test_a_published_split_is_what_hold_out_tests_on(recipe_of, own, classes, tmp_path):
+    rows = list(csv.reader((own / "manifest.csv").open(newline="")))
+    sides = [["part"], *([("test" if row[1] in ("g2", "g5") else "train")] for row in rows[1:])]
+    with (own / "manifest.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([*row, *side] for row, side in zip(rows, sides, strict=True))
+    recipe = recipe_of(own, **{"protocol.name": "hold-out", "corpus.split": "part"})
+    shutil.copytree(classes.root, tmp_path / "w")
+    with pytest.raises(MissingArtifact, match="run `mtpkd preprocess manifest` again"):
+        load_cells(recipe, Workspace(tmp_path / "w"))
+    preprocess.run(recipe, Workspace(tmp_path / "w"), workers=1)
+    (cell,) = load_cells(recipe, Workspace(tmp_path / "w"))
+    assert cell.split.test == ("g2", "g5")
+    assert {*cell.split.train, *cell.split.validation} == {f"g{number}" for number in (0, 1, 3, 4, 6, 7)}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"strain": True, "alignment.term": "kl"}, r"alignment\.term = 'kl'"),
-        ({"protocol.name": "hold-out"}, r"a manifest has none: use k-fold"),
+        ({"protocol.name": "hold-out"}, r"name that column in corpus\.split, or use k-fold"),
         (
             {"corpus.modalities.pulse.seconds": 1.0},
             r"'wave-cnn' needs 32 samples, and corpus\.modalities\.pulse has 20",
