@@ -94,6 +94,16 @@ class TeacherSettings(Settings):
     """Parts the training subjects are split into for out-of-fold teacher losses; 0 uses in-sample losses, which
     always prefer whichever teacher overfits most, and a network's adapter to a forest."""
 
+    outputs: Literal["full", "out-of-fold"] = "full"
+    """Whose outputs are distilled on clips with labels: those of the full fit, which remembers them (no forest does),
+    or those of the cross-fitted one, which has never seen the subject but fewer others too."""
+
+    @model_validator(mode="after")
+    def _crossed(self) -> "TeacherSettings":
+        if self.outputs == "out-of-fold" and self.cross_fit == 0:
+            raise ValueError("teachers.outputs = 'out-of-fold' with teachers.cross_fit = 0: use at least 2 parts")
+        return self
+
     @model_validator(mode="after")
     def _not_one(self) -> "TeacherSettings":
         if self.cross_fit == 1:

@@ -80,11 +80,9 @@ def artifacts_of(unit: StudentUnit) -> list[Artifact]:
     if objective.stands_in == "hallucination":
         inputs["hallucination net"] = cell.hallucination
     if objective.needs_teachers:
+        keys |= {"teachers.outputs": "out-of-fold"} if _out_of_fold_wanted(cell.recipe) else {}
         if objective.teacher == "prevalent":
-            name = _prevalent_teacher(cell)
-            for fit in cell.fits():
-                inputs |= {f"prevalent teacher {fit.name}": cell.teacher(fit, name)} if cell.is_fused(name) else {}
-                inputs |= {f"embeddings {fit.name}": cell.embeddings(fit)} if fit in crossed else {}
+            inputs |= _files_of_prevalent_teacher(cell)
         else:
             inputs["aligned embeddings"] = cell.aligned(full)
             inputs |= {f"out-of-fold losses {fit.name}": cell.out_of_fold(fit) for fit in crossed}
@@ -96,6 +94,14 @@ def artifacts_of(unit: StudentUnit) -> list[Artifact]:
             cost=len(cell.of(full.train)) * cell.recipe.training.distillation.epochs,
         )
     ]
+
+
+def _files_of_prevalent_teacher(cell: Cell) -> dict[str, Path]:
+    name, inputs = _prevalent_teacher(cell), {}
+    for fit in cell.fits() if _out_of_fold_wanted(cell.recipe) else (cell.full,):
+        inputs |= {f"prevalent teacher {fit.name}": cell.teacher(fit, name)} if cell.is_fused(name) else {}
+        inputs |= {f"embeddings {fit.name}": cell.embeddings(fit)} if fit.name != "full" else {}
+    return inputs
 
 
 def make_student(recipe: Recipe, method: str, num_outputs: int) -> StudentNetwork:
@@ -194,7 +200,7 @@ def _visual_teacher(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> 
     table = EmbeddingTable(alone, (JOINT,), train_table.rows, cell.task, device=fabric.device)
     said = np.full((len(table), 1, cell.task.num_outputs), np.nan)
     index = {row.name: number for number, row in enumerate(table.rows)}
-    for fit in cell.fits()[1:]:
+    for fit in cell.fits()[1:] if _out_of_fold_wanted(cell.recipe) else ():
         store = teacher_embeddings(cell, fit)
         outputs = store.columns[teacher_column(cell, _prevalent_teacher(cell))].outputs
         assert outputs is not None
@@ -204,12 +210,16 @@ def _visual_teacher(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> 
     return Teachers(table, (JOINT,), np.full((len(table), 1), np.nan), _unremembered(cell, table, said))
 
 
+def _out_of_fold_wanted(recipe: Recipe) -> bool:
+    return recipe.teachers.outputs == "out-of-fold" and recipe.teachers.model == "network"
+
+
 def _unremembered(cell: Cell, table: EmbeddingTable, said: np.ndarray) -> np.ndarray:
-    """Outputs (N, M, C) in place of those that a network remembers: of clips with labels, which it was trained on.
+    """Outputs (N, M, C) in place of those that a network remembers, where the recipe wants that.
 
     Without a label a clip is as new to the full fit as to the others, and a forest is out of bag: NaN there.
     """
-    remembered = np.array([row.label is not None for row in table.rows]) & (cell.recipe.teachers.model == "network")
+    remembered = np.array([row.label is not None for row in table.rows]) & _out_of_fold_wanted(cell.recipe)
     return np.where(remembered[:, None, None], said, np.nan)
 
 

@@ -119,3 +119,31 @@ def test_self_distillation_needs_a_teacher_of_the_face_alone(crossed_recipe, fin
     recipe = override_recipe(crossed_recipe, **{"teachers.subsets": [["eda"], ["faces", "ecg"]]})
     with pytest.raises(SettingsError, match=r"self-kd needs a teacher of \['faces'\] alone"):
         distill.artifacts_of(distill.StudentUnit(load_cells(recipe, finished)[0], "self-kd"))
+
+
+@pytest.mark.parametrize("method", ["kd", "self-kd"])
+def test_outputs_out_of_fold_owe_nothing_to_what_the_full_fit_remembers(method, crossed_recipe, finished, tmp_path):
+    """Other outputs of the full fit's teachers on labelled clips change a student only where they are asked for."""
+    shutil.copytree(finished.root, tmp_path / "run")
+    workspace, students = Workspace(tmp_path / "run"), {}
+    (cell, *_) = load_cells(crossed_recipe, workspace)
+    file = cell.aligned(cell.full) if method == "kd" else cell.embeddings(cell.full)
+    for stage in ("remembered", "forgotten"):
+        for outputs in ("full", "out-of-fold"):
+            recipe = override_recipe(crossed_recipe, **{"teachers.outputs": outputs})
+            distill.run(recipe, workspace, methods=[method], workers=1)
+            students[stage, outputs] = workspace.student(0, 0, method).read_bytes()
+        _change_outputs(file)
+    assert students["remembered", "full"] != students["remembered", "out-of-fold"]
+    assert students["remembered", "full"] != students["forgotten", "full"]
+    assert students["remembered", "out-of-fold"] == students["forgotten", "out-of-fold"]
+
+
+def _change_outputs(file):
+    store = read_embeddings(file)
+    columns = {
+        name: Column(column.embeddings, column.present, None if column.outputs is None else -column.outputs)
+        for name, column in store.columns.items()
+    }
+    with atomic_path(file) as path:
+        write_embeddings(path, EmbeddingStore(clips=store.clips, columns=columns))

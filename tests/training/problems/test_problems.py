@@ -106,7 +106,7 @@ def test_alignment_is_the_weighted_sum_of_the_method():
     )
 
 
-def student_problem(method, *, unknown=(), labelled=True):
+def student_problem(method, *, unknown=(), labelled=True, outputs=None):
     """A student of the face under a method, from teachers that do not know some clips."""
     torch.manual_seed(0)
     objective = make_objective(method, TASK, DistillationSettings(anchors=4))
@@ -118,7 +118,7 @@ def student_problem(method, *, unknown=(), labelled=True):
         names = (JOINT,) if objective.teacher == "prevalent" else (*NAMES, JOINT)
         losses = np.random.default_rng(1).random((CLIPS, len(names)))
         losses[2] = np.nan
-        teachers = Teachers(table(names, unknown=unknown), names, losses)
+        teachers = Teachers(table(names, unknown=unknown), names, losses, outputs)
     options = shared(train=table(("faces",), labelled=labelled), validation=table(("faces",)))
     return DistillationProblem(network=network, objective=objective, teachers=teachers, task=TASK, **options)
 
@@ -165,3 +165,16 @@ def test_clips_that_no_teacher_knows_train_on_their_labels(method, unknown):
         assert float(terms.total.detach()) == pytest.approx(0.8 * float(terms.parts["task"]))
     else:
         assert float(terms.total.detach()) != float(everyone.total.detach())
+
+
+@pytest.mark.parametrize("method", ["kd", "self-kd"])
+def test_out_of_fold_outputs_take_the_place_of_remembered_ones(method):
+    kept = student_problem(method)
+    said = np.full((CLIPS, len(kept._teachers.names), 2), np.nan)
+    said[3] = 7.0
+    problem = student_problem(method, outputs=said)
+    rows, draw = torch.arange(CLIPS), torch.zeros(CLIPS)
+    ours, theirs = (each._view(rows, draw).outputs for each in (problem, kept))
+    assert bool((ours[3] == 7.0).all())
+    others = rows != 3
+    torch.testing.assert_close(ours[others], theirs[others], equal_nan=True)
