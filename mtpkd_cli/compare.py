@@ -126,6 +126,4 @@ def _caption(recipe: "Recipe", metric: "Metric") -> tuple[str, str]:
     from pipelines.reporting.results import describe_protocol
     from pipelines.reporting.table import describe_task
 
-    note = describe_protocol(recipe).partition("\n")[0]
-    note = note if len(recipe.protocol.seeds) > 1 else f"{note}\none seed proves nothing: --seeds 3"
-    return describe_task(metric, task_of(recipe.corpus)), note
+    return describe_task(metric, task_of(recipe.corpus)), describe_protocol(recipe, "--seeds 3")

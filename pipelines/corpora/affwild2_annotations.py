@@ -15,6 +15,7 @@ import numpy as np
 from pydantic_core import from_json
 
 from pipelines.errors import UnreadableMedia
+from pipelines.media.csv_table import clipped
 from pipelines.media.text_lines import read_lines
 
 COLUMNS = ("valence", "arousal")
@@ -29,6 +30,7 @@ FEW_FRAMES, FEW_SHARE = 30, 0.02
 MAX_BYTES = 64 * 2**20
 """Largest file that is read: about 50 hours of video; a trial of 20 minutes has half a megabyte."""
 
+_LOOKED_AT = 160
 _NUMERIC = b"0123456789.-+eE "
 _SEPARATORS = bytes.maketrans(b"\n", b",")
 
@@ -136,9 +138,7 @@ def _meant(value):
     return (abs(value) <= 1.0) | (value == UNANNOTATED)
 
 
-def _shown(text: bytes | str, most: int = 40) -> str:
+def _shown(text: bytes | str) -> str:
     """Content of a file, quoted and short enough for one line of a message."""
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
-    text = " ".join(text[: 4 * most].split())
-    return repr(text if len(text) <= most else text[: most - 3] + "...")
+    start = text[:_LOOKED_AT]  # a file that is something else may be one line of megabytes
+    return repr(clipped(start.decode("utf-8", "replace") if isinstance(start, bytes) else start))

@@ -20,7 +20,7 @@ from pipelines.corpora.clip import Clip, Failure
 from pipelines.corpora.progress import Progress
 from pipelines.corpora.validation_report import FileCount, Total, ValidationReport
 from pipelines.errors import UnreadableMedia
-from pipelines.media.audio import probe_audio
+from pipelines.media.audio import NO_TRACK, probe_audio
 from pipelines.media.published_crops import read_published_crops
 from pipelines.media.video import probe
 from pipelines.recipe import AffWild2Corpus
@@ -99,8 +99,7 @@ class _Inspection:
             self.failures.append(Failure(group, "faces", str(path), error.reason))
             return None
         count.see("format", path.suffix.casefold().removeprefix("."))
-        count.see("pixels", f"{info.width}x{info.height}")
-        count.see("Hz", f"{info.rate:.4g}")
+        count.see_video(info)
         if info.frames is None:
             reason = "the container does not say how many frames there are"
             self.failures.append(Failure(group, "faces", str(path), reason, tolerated=True))
@@ -117,11 +116,10 @@ class _Inspection:
             return
         if info is None:
             count.missing += 1
-            self.failures.append(Failure(group, "audio", str(path), "there is no sound track", tolerated=True))
+            self.failures.append(Failure(group, "audio", str(path), NO_TRACK, tolerated=True))
             return
         count.there += 1
-        count.see("Hz", str(info.rate))
-        count.see("sound", {1: "mono", 2: "stereo"}.get(info.channels, f"{info.channels}-channel"))
+        count.see_sound(info)
         apart = 0.0 if info.video_start_s is None else info.start_s - info.video_start_s
         if abs(apart) > APART_SECONDS:
             self.kinds["sound apart"].add(group, f"{path}: sound {apart:+.2f} s after the pictures", abs(apart))
@@ -209,14 +207,12 @@ def validate_affwild2(settings: AffWild2Corpus, *, progress: Progress | None = N
             if progress is not None:
                 progress.update(1)
         inspection.failures += _split_video(group, clips)
-    failures = inspection.failures + [f for kind in inspection.kinds.values() for f in kind.failures()]
     return ValidationReport(
         root=settings.root,
         layout=tuple(layout.told()),
         totals=_totals(groups, inspection),
         files=inspection.files,
-        problems=tuple(failure for failure in failures if not failure.tolerated),
-        noted=tuple(failure for failure in failures if failure.tolerated),
+        found=tuple(inspection.failures + [f for kind in inspection.kinds.values() for f in kind.failures()]),
         examples=_EXAMPLES,
     )
 

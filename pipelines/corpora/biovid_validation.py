@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pipelines.corpora.biovid import index_biovid
 from pipelines.corpora.clip import Clip, Corpus, Failure
-from pipelines.corpora.progress import Progress
-from pipelines.corpora.validation_report import FileCount, Total, ValidationReport
+from pipelines.corpora.progress import Progress, tracked
+from pipelines.corpora.validation_report import FileCount, Total, ValidationReport, count_missing
 from pipelines.errors import UnreadableMedia
 from pipelines.media.biosignals import check_channel, read_biosignals
 from pipelines.media.video import probe
@@ -40,18 +40,11 @@ def validate_biovid(
     """
     corpus = index_biovid(settings)
     biosignals = biosignals or BiosignalSettings()
-    files = {modality: FileCount() for modality in SOURCES}
-    problems = list(corpus.missing)
-    for failure in corpus.missing:
-        if failure.modality in files:
-            files[failure.modality].missing += 1
-    if progress is not None:
-        progress.reset(len(corpus.clips))
-    for clip in corpus.clips:
-        problems += _look(clip, files, biosignals)
-        if progress is not None:
-            progress.update(1)
-    return ValidationReport(root=corpus.root, totals=_totals(corpus), files=files, problems=tuple(problems))
+    files = count_missing(SOURCES, corpus.missing)
+    found = list(corpus.missing)
+    for clip in tracked(corpus.clips, progress):
+        found += _look(clip, files, biosignals)
+    return ValidationReport(root=corpus.root, totals=_totals(corpus), files=files, found=tuple(found))
 
 
 def _totals(corpus: Corpus) -> tuple[Total, ...]:
@@ -84,8 +77,7 @@ def _look(clip: Clip, files: Mapping[str, FileCount], biosignals: BiosignalSetti
 
 def _look_at_video(path: Path, count: FileCount) -> dict[str, str]:
     info = probe(path)
-    count.see("pixels", f"{info.width}x{info.height}")
-    count.see("Hz", f"{info.rate:.4g}")
+    count.see_video(info)
     if info.frames is not None:
         count.see("frames", str(info.frames))
     return {}

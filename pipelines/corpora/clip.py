@@ -71,3 +71,10 @@ class Corpus:
     def groups(self) -> tuple[str, ...]:
         """Group names in sorted order."""
         return tuple(sorted({clip.group for clip in self.clips}))
+
+    def by_group(self) -> dict[str, tuple[Clip, ...]]:
+        """Group, in sorted order -> its clips, in theirs."""
+        members: dict[str, list[Clip]] = {group: [] for group in self.groups}
+        for clip in self.clips:
+            members[clip.group].append(clip)
+        return {group: tuple(clips) for group, clips in members.items()}

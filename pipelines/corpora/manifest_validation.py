@@ -14,10 +14,10 @@ import numpy as np
 from pipelines.corpora.clip import Clip, Corpus, Failure
 from pipelines.corpora.manifest import index_manifest, read_features, table_paths, tested_groups
 from pipelines.corpora.manifest_rows import manifest_path
-from pipelines.corpora.progress import Progress
-from pipelines.corpora.validation_report import FileCount, Total, ValidationReport
+from pipelines.corpora.progress import Progress, tracked
+from pipelines.corpora.validation_report import FileCount, Total, ValidationReport, count_missing
 from pipelines.errors import UnreadableMedia
-from pipelines.media.audio import probe_audio
+from pipelines.media.audio import NO_TRACK, probe_audio
 from pipelines.media.biosignals import check_channel
 from pipelines.media.feature_table import read_feature_vector
 from pipelines.media.signal_file import read_signal
@@ -25,8 +25,6 @@ from pipelines.media.video import probe
 from pipelines.recipe import FeatureTable, ManifestCorpus, ManifestModality, SignalFiles, SoundFiles, VideoFiles
 
 _EXAMPLES = 3
-WITHOUT = "clips without it"
-"""Property of a FileCount: how many clips were recorded without the modality."""
 
 
 def validate_manifest(settings: ManifestCorpus, *, progress: Progress | None = None) -> ValidationReport:
@@ -42,20 +40,13 @@ def validate_manifest(settings: ManifestCorpus, *, progress: Progress | None = N
         SettingsError: the manifest or a table cannot be read or meant, see `index_manifest`.
     """
     corpus = index_manifest(settings)
-    files = {name: FileCount() for name in settings.modalities}
+    files = count_missing(settings.modalities, corpus.missing)
     found = list(corpus.missing)
-    for failure in corpus.missing:
-        if failure.modality in files:
-            files[failure.modality].missing += 1
-    if progress is not None:
-        progress.reset(len(corpus.clips))
     features: dict[str, dict[str, np.ndarray]] = {
         name: {} for name, kind in settings.kinds.items() if kind == "features"
     }
-    for clip in corpus.clips:
+    for clip in tracked(corpus.clips, progress):
         found += _look(clip, settings, files, features)
-        if progress is not None:
-            progress.update(1)
     for name, rows in features.items():
         found += _look_at_features(name, rows, corpus, settings, files[name])
     found += _look_at_coverage(files, len(corpus.clips), manifest_path(settings))
@@ -64,8 +55,7 @@ def validate_manifest(settings: ManifestCorpus, *, progress: Progress | None = N
         root=settings.root,
         totals=_totals(corpus) + _split_totals(corpus, settings),
         files=files,
-        problems=tuple(failure for failure in found if not failure.tolerated),
-        noted=tuple(failure for failure in found if failure.tolerated),
+        found=tuple(found),
         examples=_EXAMPLES,
     )
 
@@ -102,15 +92,12 @@ def _look_at_file(path: Path, modality: ManifestModality, count: FileCount) -> s
     """Why a file that can be read cannot be used, or None."""
     match modality:
         case VideoFiles():
-            video = probe(path)
-            count.see("pixels", f"{video.width}x{video.height}")
-            count.see("Hz", f"{video.rate:.4g}")
+            count.see_video(probe(path))
         case SoundFiles():
             sound = probe_audio(path)
             if sound is None:
-                return "there is no sound track"
-            count.see("Hz", str(sound.rate))
-            count.see("sound", {1: "mono", 2: "stereo"}.get(sound.channels, f"{sound.channels}-channel"))
+                return NO_TRACK
+            count.see_sound(sound)
         case SignalFiles():
             samples = read_signal(path, modality.channel)
             count.see(f"seconds at {modality.rate:g} Hz", f"{len(samples) / modality.rate:.3g}")
@@ -137,7 +124,7 @@ def _look_at_features(
         return []
     lengths = Counter(len(row) for row in rows.values())
     for length, number in lengths.items():
-        count.seen.setdefault("features", Counter())[str(length)] += number
+        count.see("features", str(length), number)
     usual = lengths.most_common(1)[0][0]
     found = [
         Failure(clip, name, f"{places[clip]}: {len(row)}", f"not {usual} features, as most files have")
@@ -162,7 +149,7 @@ def _look_at_coverage(files: Mapping[str, FileCount], clips: int, manifest: Path
     found = []
     for name, count in files.items():
         if without := clips - count.there - count.missing:
-            count.see(WITHOUT, f"{without:,} of {clips:,}")
+            count.see("clips without it", f"{without:,} of {clips:,}")
         if without == clips:
             found.append(Failure(name, name, str(manifest), "no clip has this modality"))
     return found

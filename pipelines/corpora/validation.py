@@ -1,16 +1,15 @@
 """Looking at a corpus before hours of work: what is there, what is missing, what cannot be read."""
 
+from pipelines.corpora import AnyCorpus
 from pipelines.corpora.affwild2_validation import validate_affwild2
 from pipelines.corpora.biovid_validation import validate_biovid
 from pipelines.corpora.manifest_validation import validate_manifest
 from pipelines.corpora.progress import Progress
 from pipelines.corpora.validation_report import ValidationReport
-from pipelines.recipe import AffWild2Corpus, BioVidCorpus, ManifestCorpus
+from pipelines.recipe import AffWild2Corpus, ManifestCorpus
 
 
-def validate_corpus(
-    settings: BioVidCorpus | AffWild2Corpus | ManifestCorpus, *, progress: Progress | None = None
-) -> ValidationReport:
+def validate_corpus(settings: AnyCorpus, *, progress: Progress | None = None) -> ValidationReport:
     """Read the layout and open every file; `progress` is moved clip by clip.
 
     Raises:

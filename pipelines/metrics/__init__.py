@@ -25,11 +25,11 @@ from pipelines.metrics.resampling import (
     paired_difference,
     summarise,
 )
-from pipelines.metrics.verdict import Verdict, judge_gain
+from pipelines.metrics.verdict import Verdict, better_side, judge_gain
 
 __all__ = [
     "METRICS", "EffectSize", "Estimate", "FoldTest", "GroupStatistics", "Metric", "NegativeTransfer", "Predictions",
-    "Verdict", "bootstrap_weights", "concatenate", "concordance_correlation", "confusion_matrix", "corrected_t_test",
-    "effect_size", "get_metric", "group_values", "holm", "interval", "judge_gain", "metrics_for", "negative_transfer",
-    "paired_difference", "summarise",
+    "Verdict", "better_side", "bootstrap_weights", "concatenate", "concordance_correlation", "confusion_matrix",
+    "corrected_t_test", "effect_size", "get_metric", "group_values", "holm", "interval", "judge_gain", "metrics_for",
+    "negative_transfer", "paired_difference", "summarise",
 ]  # fmt: skip

@@ -157,9 +157,10 @@ class AreaUnderCurve(Metric[PairWins]):
 
     def value(self, statistics: PairWins, weights: np.ndarray) -> np.ndarray:
         weights = weights.astype(np.float64)
-        wins = ((weights @ statistics.wins) * weights).sum(axis=-1)
+        # One problem after another: all at once are a (P, R, G) array that leaves the processor's cache.
+        wins = np.stack([((weights @ problem) * weights).sum(axis=1) for problem in statistics.wins], axis=1)
         pairs = (weights @ statistics.positives.T) * (weights @ statistics.negatives.T)
-        return _divide(wins.T, pairs).mean(axis=1)
+        return _divide(wins, pairs).mean(axis=1)
 
 
 def _wins(scores: np.ndarray, positive: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:

@@ -6,9 +6,11 @@
 - What an absent window holds, NaN included, is replaced before the first product: 0 * NaN is NaN, in the gradient too.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
+from torch import nn
 
 
 def centre(x: torch.Tensor) -> torch.Tensor:
@@ -22,12 +24,6 @@ def centre(x: torch.Tensor) -> torch.Tensor:
     """
     alone = 1 if x.dtype == torch.bool else 2
     return x if x.dim() == alone else x[:, x.shape[1] // 2]
-
-
-def check_modalities(modalities: tuple[str, ...]) -> None:
-    """Raises ValueError where a fused network would have no modality, or the same one twice."""
-    if not modalities or len(set(modalities)) != len(modalities):
-        raise ValueError(f"modalities must be distinct and at least one, not {modalities}")
 
 
 def as_context(
@@ -66,6 +62,42 @@ def as_context(
         clean.append(torch.where(mask[..., None], x, 0))
         there.append(mask)
     return clean, torch.stack(there, dim=1)
+
+
+class Fusion(nn.Module, ABC):
+    """Joint embedding of a sample from whichever modalities its context has; its last layer is `projection`.
+
+    Args:
+        modalities: names, in an order that the weights belong to.
+        context: largest number L of windows, odd.
+
+    Raises:
+        ValueError: no modality, or the same one twice.
+    """
+
+    projection: nn.Linear
+
+    def __init__(self, modalities: tuple[str, ...], *, context: int) -> None:
+        super().__init__()
+        if not modalities or len(set(modalities)) != len(modalities):
+            raise ValueError(f"modalities must be distinct and at least one, not {modalities}")
+        self.modalities, self.context = modalities, context
+
+    @abstractmethod
+    def forward(self, embeddings: Mapping[str, torch.Tensor], present: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Fuse.
+
+        Args:
+            embeddings: modality -> (B, L, D), or (B, D) for L = 1; where absent, anything.
+            present: modality -> (B, L) bool, or (B,).
+
+        Returns:
+            (B, D) of the samples in the middle; one that is absent itself is told from its neighbours. Every sample
+            without any modality at any window gets the same.
+
+        Raises:
+            ValueError: a modality is missing, L is even or beyond `context`, or presence does not fit the embeddings.
+        """
 
 
 def gated_mean(x: torch.Tensor, gate: torch.Tensor, there: torch.Tensor) -> torch.Tensor:

@@ -30,7 +30,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from pipelines.models.context import as_context, check_modalities, gated_mean
+from pipelines.models.context import Fusion, as_context, gated_mean
 from pipelines.models.temporal import TemporalHead
 from pipelines.recipe import ModelSettings
 
@@ -78,23 +78,17 @@ class Recursion(nn.Module):
         ]
 
 
-class JointCrossAttention(nn.Module):
-    """Joint embedding of a sample from whichever modalities its context has.
+class JointCrossAttention(Fusion):
+    """Recursions of joint cross-attention, a gated mean over modalities, a temporal head over windows.
 
     Args:
-        modalities: names, in an order that the weights belong to.
+        modalities: see Fusion.
         settings: embedding, width, depth, dropout.
-        context: largest number L of windows, odd.
-
-    Raises:
-        ValueError: no modality, or the same one twice.
+        context: see Fusion.
     """
 
     def __init__(self, modalities: tuple[str, ...], settings: ModelSettings, *, context: int = 1) -> None:
-        super().__init__()
-        check_modalities(modalities)
-        self.modalities = modalities
-        self.context = context
+        super().__init__(modalities, context=context)
         width, embedding = settings.width, settings.embedding
         self.inputs = nn.ModuleDict(
             {name: nn.Sequential(nn.LayerNorm(embedding), nn.Linear(embedding, width)) for name in modalities}
@@ -109,19 +103,7 @@ class JointCrossAttention(nn.Module):
         self.projection = nn.Linear(width, embedding)
 
     def forward(self, embeddings: Mapping[str, torch.Tensor], present: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Fuse.
-
-        Args:
-            embeddings: modality -> (B, L, D), or (B, D) for L = 1; where absent, anything.
-            present: modality -> (B, L) bool, or (B,).
-
-        Returns:
-            (B, D) of the samples in the middle; one that is absent itself is told from its neighbours. Every sample
-            without any modality at any window gets the same.
-
-        Raises:
-            ValueError: a modality is missing, L is even or beyond `context`, or presence does not fit the embeddings.
-        """
+        """See Fusion."""
         clean, there = as_context(self.modalities, embeddings, present, limit=self.context)
         x = [
             torch.where(mask[..., None], self.inputs[name](values), 0)

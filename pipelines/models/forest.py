@@ -38,7 +38,7 @@ class Forest(nn.Module):
         super().__init__()
         for name in _FIELDS:
             self.register_buffer(name, state[name])
-        self.depth = depth
+        self.depth, self.groups = depth, tuple(groups)
         self._index = {group: number for number, group in enumerate(groups)}
 
     def number(self, groups: Sequence[str]) -> torch.Tensor:

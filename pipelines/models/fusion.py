@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from pipelines.models.concat import ConcatFusion
-from pipelines.models.context import as_context, check_modalities, gated_mean
+from pipelines.models.context import Fusion, as_context, gated_mean
 from pipelines.models.cross_attention import JointCrossAttention
 from pipelines.recipe import ModelSettings
 
@@ -76,23 +76,17 @@ class Block(nn.Module):
         return x + self.dropout(self.feed_forward(self.norm_forward(x)))
 
 
-class MultimodalTransformer(nn.Module):
-    """Joint embedding of whichever modalities a sample has (METHOD of MT-PKDOT, arXiv 2408.09035: the joint teacher).
+class MultimodalTransformer(Fusion):
+    """The joint teacher of MT-PKDOT (arXiv 2408.09035), over the tokens of all modalities.
 
     Args:
-        modalities: names, in an order that the weights belong to.
+        modalities: see Fusion.
         settings: embedding, tokens, width, depth, heads, dropout.
-        context: largest number L of windows, odd.
-
-    Raises:
-        ValueError: no modality, or the same one twice.
+        context: see Fusion.
     """
 
     def __init__(self, modalities: tuple[str, ...], settings: ModelSettings, *, context: int = 1) -> None:
-        super().__init__()
-        check_modalities(modalities)
-        self.modalities = modalities
-        self.context = context
+        super().__init__(modalities, context=context)
         self.tokens = settings.tokens
         inner = settings.tokens * settings.width
         self.tokenise = nn.ModuleDict(
@@ -114,19 +108,7 @@ class MultimodalTransformer(nn.Module):
         self.projection = nn.Linear(inner, settings.embedding)
 
     def forward(self, embeddings: Mapping[str, torch.Tensor], present: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Fuse.
-
-        Args:
-            embeddings: modality -> (B, L, D), or (B, D) for L = 1; where absent, anything.
-            present: modality -> (B, L) bool, or (B,).
-
-        Returns:
-            (B, D) of the samples in the middle; one that is absent itself is told from its neighbours. A sample without
-            any modality at any window gets the projection's bias, the same for every such sample.
-
-        Raises:
-            ValueError: a modality is missing, L is even or beyond `context`, or presence does not fit the embeddings.
-        """
+        """See Fusion; a sample without any modality at any window gets the projection's bias."""
         clean, there = as_context(self.modalities, embeddings, present, limit=self.context)
         windows = there.shape[2]
         x = torch.stack([self._tokens(name, values) for name, values in zip(self.modalities, clean, strict=True)], 1)
@@ -169,10 +151,8 @@ class MultimodalTransformer(nn.Module):
         return torch.where(middle.any(dim=1, keepdim=True), middle, anywhere)[..., None]
 
 
-def make_fusion(
-    modalities: tuple[str, ...], settings: ModelSettings, *, context: int = 1
-) -> MultimodalTransformer | JointCrossAttention | ConcatFusion:
-    """The fusion that the settings name; its last layer is called `projection`. Arguments as those of the classes."""
+def make_fusion(modalities: tuple[str, ...], settings: ModelSettings, *, context: int = 1) -> Fusion:
+    """The fusion that the settings name. Arguments as those of the classes."""
     kinds = {
         "transformer": MultimodalTransformer,
         "joint-cross-attention": JointCrossAttention,

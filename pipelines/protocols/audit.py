@@ -12,11 +12,11 @@ from pipelines.errors import LeakageError
 from pipelines.protocols.splits import Split
 
 Purpose = Literal["weights", "statistics", "selection", "test"]
-_ALLOWED: Mapping[str, tuple[str, ...]] = {
-    "weights": ("train",),
-    "statistics": ("train",),
-    "selection": ("validation",),
-    "test": ("test",),
+_ALLOWED: Mapping[Purpose, str] = {
+    "weights": "train",
+    "statistics": "train",
+    "selection": "validation",
+    "test": "test",
 }
 _DONE_BY = {
     "weights": "weights are trained",
@@ -56,17 +56,16 @@ def audit(split: Split, evidence: Iterable[Evidence]) -> None:
         empty = [name for name, groups in parts.items() if not groups]
         raise LeakageError(f"fold {split.fold}: nobody in the {' and '.join(empty)} part, so nothing could be audited")
     for item in evidence:
-        outside = item.groups - set().union(*(parts[name] for name in _ALLOWED[item.purpose]))
+        outside = item.groups - parts[_ALLOWED[item.purpose]]
         if outside:
             raise LeakageError(_describe(split, item, outside, parts["test"]))
 
 
 def _describe(split: Split, item: Evidence, outside: frozenset[str], test: set[str]) -> str:
     where = "test subjects" if outside & test else "subjects outside its part"
-    allowed = " and ".join(_ALLOWED[item.purpose])
     return (
         f"fold {split.fold}, seed {split.seed}, {item.step}: {_DONE_BY[item.purpose]} on {where} "
-        f"({_names(outside)}), only the {allowed} part may be used"
+        f"({_names(outside)}), only the {_ALLOWED[item.purpose]} part may be used"
     )
 
 

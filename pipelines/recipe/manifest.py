@@ -11,8 +11,9 @@ from pipelines.recipe.base import ModalityKind, Settings
 
 _CLIP_COLUMNS = ("clip", "group", "label", "class")
 """Columns that the cache's own table of clips has already."""
-_RESERVED = ("clip", "group", "label", "class", "joint", "annotations")
-_NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
+_RESERVED = (*_CLIP_COLUMNS, "clips", "joint", "annotations")
+"""Names that cannot be a modality's: files of the cache have columns and parts of these names."""
+_NAME = r"[A-Za-z][A-Za-z0-9_-]*"
 
 
 def _as_text(name: object) -> object:
@@ -23,34 +24,28 @@ def _as_text(name: object) -> object:
     return str(name) if isinstance(name, int) else name
 
 
-class _Modality(Settings):
-    """What every kind of modality has."""
-
-    kind: ModalityKind
-
-
-class VideoFiles(_Modality):
+class VideoFiles(Settings):
     """A video a clip; faces are cropped as the section `faces` says."""
 
-    kind: Literal["video"] = "video"  # pyright: ignore[reportIncompatibleVariableOverride]
+    kind: Literal["video"] = "video"
     """What the files are: `video`, `sound`, `signal` or `features`."""
     column: str
     """Column of the manifest with the path; an empty cell is a clip without this modality."""
 
 
-class SoundFiles(_Modality):
+class SoundFiles(Settings):
     """A sound file, or a video with sound, a clip; log-mel spectrograms as the section `audio` says."""
 
-    kind: Literal["sound"] = "sound"  # pyright: ignore[reportIncompatibleVariableOverride]
+    kind: Literal["sound"] = "sound"
     """What the files are: `video`, `sound`, `signal` or `features`."""
     column: str
     """Column of the manifest with the path; an empty cell is a clip without this modality."""
 
 
-class SignalFiles(_Modality):
+class SignalFiles(Settings):
     """A sampled signal a clip: a CSV with one sample a row, or a `.npy` of shape (samples,)."""
 
-    kind: Literal["signal"] = "signal"  # pyright: ignore[reportIncompatibleVariableOverride]
+    kind: Literal["signal"] = "signal"
     """What the files are: `video`, `sound`, `signal` or `features`."""
     column: str
     """Column of the manifest with the path; an empty cell is a clip without this modality."""
@@ -79,10 +74,10 @@ class SignalFiles(_Modality):
         return self
 
 
-class FeatureTable(_Modality):
+class FeatureTable(Settings):
     """Numbers computed elsewhere: a CSV keyed by clip, or a `.npy` of shape (features,) a clip."""
 
-    kind: Literal["features"] = "features"  # pyright: ignore[reportIncompatibleVariableOverride]
+    kind: Literal["features"] = "features"
     """What the files are: `video`, `sound`, `signal` or `features`."""
     table: Path | None = None
     """CSV in `root`, one row a clip and one feature a column; it may be the manifest itself. Null with `column`."""
@@ -183,6 +178,8 @@ class ManifestCorpus(Settings):
                 raise ValueError(
                     f"corpus.modalities.{name}: the manifest has other columns than features: name those in `features`"
                 )
-            if not re.match(_NAME, name) or name in _RESERVED:
+            if not re.fullmatch(_NAME, name):
                 raise ValueError(f"corpus.modalities: {name!r} cannot be a name: use letters, digits, - and _")
+            if name in _RESERVED:
+                raise ValueError(f"corpus.modalities: {name!r} is a name that the cache uses itself: take another one")
         return self

@@ -36,6 +36,7 @@ MATCHED, SELF = "none-matched", "self-kd"
 """Methods that have seen nothing privileged: what another shares with them is not what privilege is worth."""
 CONTROLS = (MATCHED, "none-hallucinated", SELF)
 """Methods that nobody claims a gain for: they are shown, and neither tested nor put into words."""
+_UNJUDGED = Verdict("control", "a control: shown, and neither tested nor judged")
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,16 @@ def _compared(
         for name in (BASELINE, MATCHED, SELF)
         if name in known.seeds and name != method and (difference := known.difference(metric, method, name))
     }
-    verdict = judge_gain(
-        against.get(BASELINE, _NOTHING),
-        vs_matched=against.get(MATCHED),
-        vs_self=against.get(SELF),
-        p=p,
-        higher_is_better=metric.higher_is_better,
-    )
+    verdict = _UNJUDGED
+    if method not in CONTROLS:
+        verdict = judge_gain(
+            against.get(BASELINE, _NOTHING),
+            vs_matched=against.get(MATCHED),
+            vs_self=against.get(SELF),
+            p=p,
+            higher_is_better=metric.higher_is_better,
+            fold_difference=test.difference,
+        )
     return Comparison(
         method=method,
         value=known.value(metric, method) or _NOTHING,
@@ -161,21 +165,16 @@ def _cell_difference(metric: Metric[Any], mine: Measured, theirs: Measured) -> f
     common = mine.group_of.keys() & theirs.group_of.keys()
     if not common:
         return nan
-    values = []
-    for part in (mine, theirs):
-        statistics = part.only(common).statistics(metric)
-        values.append(float(np.mean(metric.value(statistics, np.ones((1, len(statistics.groups))))[0])))
-    return values[0] - values[1]
+    return float(mine.only(common).value(metric).mean() - theirs.only(common).value(metric).mean())
 
 
 def seed_noise(known: Methods, metric: Metric[Any]) -> float:
     """A/A: how much two trainings of visual only differ by their seed alone, mean absolute difference; NaN for one."""
-    statistics = [part.statistics(metric) for part in known.seeds[BASELINE]]
-    values = [float(np.mean(metric.value(item, np.ones((1, len(item.groups))))[0])) for item in statistics]
+    values = [float(part.value(metric).mean()) for part in known.seeds[BASELINE]]
     return float(np.mean([abs(a - b) for a, b in combinations(values, 2)])) if len(values) > 1 else nan
 
 
 def _negative(known: Methods, metric: Metric[Any], method: str) -> NegativeTransfer:
-    shared = PairedStatistics.of(metric, known.seeds[method], known.seeds[BASELINE]).shared
+    shared = PairedStatistics(metric, known.seeds[method], known.seeds[BASELINE]).shared
     values: Sequence[Mapping[str, float]] = [group_values(metric, side) for side in shared] if shared else [{}, {}]
     return negative_transfer(*values, higher_is_better=metric.higher_is_better)

@@ -4,7 +4,7 @@ Three tables of at most 80 columns. Strata name how many groups they hold, becau
 """
 
 from collections.abc import Mapping, Sequence
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
 from rich.table import Table
@@ -60,7 +60,7 @@ def record_table(record: TrainingRecord, recipe: Recipe) -> Table | None:
     for heading in ("gap", "R2", *choosers):
         table.add_column(heading, justify="right", no_wrap=True)
     for name in (name for name in order if name in shown):
-        gap = record.alignment_gap.get(name)
+        gap, explained = record.alignment_gap.get(name), record.hallucination.get(name, nan)
         shares = [
             f"{100 * known.chosen[name][0]:.0f} -> {100 * known.last[name]:.0f} %" if name in known.chosen else "-"
             for known in choosers.values()
@@ -68,7 +68,7 @@ def record_table(record: TrainingRecord, recipe: Recipe) -> Table | None:
         table.add_row(
             name,
             f"{gap.before:.2f} -> {gap.after:.2f}" if gap and not isnan(gap.after) else "-",
-            f"{record.hallucination[name]:.2f}" if name in record.hallucination else "-",
+            "-" if isnan(explained) else f"{explained:.2f}",
             *shares,
         )
     return table

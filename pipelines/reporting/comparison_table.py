@@ -56,17 +56,17 @@ def comparison_table(
 
 
 def sentences(comparisons: Sequence[Comparison], *, metric: Metric[Any], noise: float) -> list[str]:
-    """What the numbers allow to say: one sentence a method that is no control, and how much a seed alone changes."""
+    """What the numbers allow to say: a sentence a method that is no control, and how much a seed alone changes."""
+    judged = [item for item in comparisons if item.method not in CONTROLS]
     lines = []
-    for item in comparisons:
-        if item.method in CONTROLS:
-            continue
+    for item in judged:
         lines.append(f"{item.method}: {item.verdict.sentence}")
         details = [] if isnan(item.effect.value) else [f"effect over folds g = {item.effect.value:.2f}"]
         if item.negative.losses:
             worst = format_number(item.negative.worst, metric)
             details.append(f"worse for {len(item.negative.losses)} of {item.negative.groups} groups, by up to {worst}")
         lines += [f"  {'; '.join(details)}"] if details else []
+    lines += dict.fromkeys(f"test over folds: {item.test.note}" for item in judged if item.test.note)
     if not isnan(noise):
         lines.append(f"two trainings of visual only differ by {format_number(noise, metric)} on average")
     return lines

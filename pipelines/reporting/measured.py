@@ -41,6 +41,11 @@ class Measured(ABC):
     def statistics(self, metric: Metric[Any]) -> GroupStatistics:
         """A metric's statistics a group. ValueError where there is no clip."""
 
+    def value(self, metric: Metric[Any]) -> np.ndarray:
+        """(K,) values of a metric on all clips, K = 1 for classes. ValueError where there is no clip."""
+        statistics = self.statistics(metric)
+        return np.atleast_1d(metric.value(statistics, np.ones((1, len(statistics.groups))))[0])
+
     @property
     def clips_by_group(self) -> dict[str, int]:
         """Group, in sorted order -> its clips."""

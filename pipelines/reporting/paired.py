@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,32 +34,39 @@ class Sampler:
 
 @dataclass(frozen=True)
 class PairedStatistics:
-    """One metric of one method: its statistics, one a seed, and both sides' on the clips shared with the baseline."""
+    """One metric of one method, and of the baseline that it is paired with, if any; one part a seed on either side."""
 
     metric: Metric[Any]
-    own: Sequence[GroupStatistics]
-    shared: tuple[Sequence[GroupStatistics], Sequence[GroupStatistics]] | None
+    parts: Sequence[Measured]
+    baseline: Sequence[Measured] | None = None
 
-    @classmethod
-    def of(
-        cls, metric: Metric[Any], parts: Sequence[Measured], baseline: Sequence[Measured] | None
-    ) -> "PairedStatistics":
-        own = [part.statistics(metric) for part in parts] if parts[0].group_of else []
-        common = parts[0].group_of.keys() & baseline[0].group_of.keys() if baseline is not None else set()
-        if baseline is None or not common:
-            return cls(metric, own, None)
-        mine, theirs = ([part.only(common).statistics(metric) for part in side] for side in (parts, baseline))
-        return cls(metric, own, (mine, theirs))
+    @cached_property
+    def own(self) -> Sequence[GroupStatistics]:
+        """The method's statistics on all its clips; empty where it predicted none."""
+        return [part.statistics(self.metric) for part in self.parts] if self.parts[0].group_of else []
 
-    def estimates(self, sampler: Sampler, dimension: int | None) -> tuple[Estimate | None, Estimate | None]:
-        """The value and the paired difference, of one dimension or of their mean; None where there is none."""
-        value = difference = None
-        if self.own:
-            value = summarise(self.metric, self.own, dimension=dimension, **sampler.options(self.own[0]))
-        if self.shared is not None:
-            options = sampler.options(self.shared[0][0])
-            difference = paired_difference(self.metric, *self.shared, dimension=dimension, **options)
-        return value, difference
+    @cached_property
+    def shared(self) -> tuple[Sequence[GroupStatistics], Sequence[GroupStatistics]] | None:
+        """The method's and the baseline's statistics on the clips that both predict; None where there are none."""
+        if self.baseline is None or not (common := self.parts[0].group_of.keys() & self.baseline[0].group_of.keys()):
+            return None
+        mine, theirs = (
+            [part.only(common).statistics(self.metric) for part in side] for side in (self.parts, self.baseline)
+        )
+        return mine, theirs
+
+    def value(self, sampler: Sampler, dimension: int | None = None) -> Estimate | None:
+        """Of one dimension or of their mean; None where there is none."""
+        if not self.own:
+            return None
+        return summarise(self.metric, self.own, dimension=dimension, **sampler.options(self.own[0]))
+
+    def difference(self, sampler: Sampler, dimension: int | None = None) -> Estimate | None:
+        """Method minus baseline, of one dimension or of their mean; None where there is none."""
+        if self.shared is None:
+            return None
+        options = sampler.options(self.shared[0][0])
+        return paired_difference(self.metric, *self.shared, dimension=dimension, **options)
 
 
 @dataclass(frozen=True)
@@ -77,12 +85,11 @@ class Methods:
 
     def value(self, metric: Metric[Any], method: str) -> Estimate | None:
         """The metric of a method on all its clips, the mean of continuous dimensions; None where there is no clip."""
-        return PairedStatistics.of(metric, self.seeds[method], None).estimates(self.sampler, None)[0]
+        return PairedStatistics(metric, self.seeds[method]).value(self.sampler)
 
     def difference(self, metric: Metric[Any], method: str, baseline: str) -> Estimate | None:
         """Method minus baseline on the clips that both predict; None where there are none."""
-        pair = PairedStatistics.of(metric, self.seeds[method], self.seeds[baseline])
-        return pair.estimates(self.sampler, None)[1]
+        return PairedStatistics(metric, self.seeds[method], self.seeds[baseline]).difference(self.sampler)
 
     def only(self, clips: Set[str]) -> "Methods":
         """The same of some clips, their groups resampled among themselves; no group is resampled where none is left."""

@@ -124,9 +124,9 @@ def _rows(known: Methods, task: Task) -> tuple[dict[str, list[ResultRow]], list[
         verdicts = _verdicts(known, metric)
         for method, parts in known.seeds.items():
             baseline = known.seeds.get(BASELINE) if method != BASELINE else None
-            comparison = PairedStatistics.of(metric, parts, baseline)
+            pair = PairedStatistics(metric, parts, baseline)
             for name, dimension in _columns(metric, task).items():
-                estimates = comparison.estimates(known.sampler, dimension)
+                estimates = pair.value(known.sampler, dimension), pair.difference(known.sampler, dimension)
                 notes |= {f"{method}, {name}: {item.note}": None for item in estimates if item and item.note}
                 sentence = verdicts.get(method, "") if dimension is None else ""
                 rows.setdefault(name, []).append(_row(method, parts[0], *estimates, sentence))
@@ -170,19 +170,11 @@ def _fold_results(cells: Mapping[str, ByCell], task: Task) -> list[FoldResult]:
     for method, parts in cells.items():
         for (fold, seed), part in parts.items():
             for metric in metrics_for(task):
-                values = _value(metric, part, task)
+                values = part.value(metric) if part.group_of else np.full(task.num_outputs, nan)
                 for name, dimension in _columns(metric, task).items():
                     value = values.mean() if dimension is None else values[dimension]
                     results.append(FoldResult(method, fold, seed, name, float(value)))
     return results
-
-
-def _value(metric: Metric[Any], part: Measured, task: Task) -> np.ndarray:
-    """(K,) values on all clips of a fold, NaN where there are none."""
-    if not part.group_of:
-        return np.full(task.num_outputs, nan)
-    statistics = part.statistics(metric)
-    return np.atleast_1d(metric.value(statistics, np.ones((1, len(statistics.groups))))[0])
 
 
 def _group_results(seeds: Mapping[str, Sequence[Measured]], task: Task) -> list[GroupResult]:
@@ -207,8 +199,8 @@ def _confusion(seeds: Mapping[str, Sequence[Measured]]) -> dict[str, np.ndarray]
     }
 
 
-def describe_protocol(recipe: Recipe) -> str:
-    """How the numbers were measured, and with a single seed what that means."""
+def describe_protocol(recipe: Recipe, three_seeds: str = "--set 'protocol.seeds=[0, 1, 2]'") -> str:
+    """How the numbers were measured, and with a single seed what that means and which option averages three."""
     protocol = recipe.protocol
     unit = "video" if recipe.corpus.continuous else "subject"
     published = "the manifest's split" if recipe.corpus.name == "manifest" else "published hold-out"
@@ -224,4 +216,4 @@ def describe_protocol(recipe: Recipe) -> str:
     if len(protocol.seeds) > 1:
         return note
     # Two trainings of one model differ by points, and the interval over groups does not know.
-    return note + "\none seed proves nothing; average three: --set 'protocol.seeds=[0, 1, 2]'"
+    return f"{note}\none seed proves nothing; average three: {three_seeds}"

@@ -20,7 +20,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.metrics import Metric
+from pipelines.metrics import Metric, better_side
 from pipelines.recipe import Task
 
 BASELINE = "none"
@@ -225,19 +225,14 @@ def _cells(row: ResultRow, metric: Metric[Any]) -> list[Text]:
 
 
 def _style(row: ResultRow, metric: Metric[Any]) -> str:
-    return {1: "green", 0: "", -1: "red"}[_direction(row, metric)]
+    side = better_side(row.difference_low, row.difference_high, metric.higher_is_better)
+    return {1: "green", 0: "", -1: "red"}[side]
 
 
 def _difference(row: ResultRow, metric: Metric[Any]) -> str:
     """E.g. `+3.1 [-0.4, +6.2]`."""
     interval = format_interval(row.difference_low, row.difference_high, metric, signed=True)
     return f"{format_number(row.difference, metric, signed=True)} {interval}".rstrip()
-
-
-def _direction(row: ResultRow, metric: Metric[Any]) -> int:
-    """1 where the whole interval of the difference is on the better side of zero, -1 on the worse, else 0."""
-    above, below = row.difference_low > 0, row.difference_high < 0
-    return (above - below) if metric.higher_is_better else (below - above)
 
 
 def format_number(value: float, metric: Metric[Any], *, signed: bool = False) -> str:

@@ -6,6 +6,7 @@ cross-fitted ones are only asked what each teacher says of clips of subjects tha
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from torch.nn.functional import cosine_similarity
 
 from pipelines.cache.embeddings import Column, EmbeddingStore, write_embeddings
 from pipelines.cache.out_of_fold import OutOfFold, write_out_of_fold
-from pipelines.errors import LeakageError
 from pipelines.models.context import centre
 from pipelines.models.teachers import Aligned, Aligner, FixedTeacher, FusionTeacher
 from pipelines.objectives.task_loss import per_sample_loss
@@ -23,7 +23,8 @@ from pipelines.protocols.splits import Fit
 from pipelines.recipe import JOINT, Recipe
 from pipelines.stages.cells import Cell, FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
-from pipelines.stages.fitting import problem_tables, train, training_workers
+from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, train, training_workers
+from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import teacher_column, teacher_embeddings
 from pipelines.stages.train_teachers import artifacts_of as teachers_of
 from pipelines.training.checkpoints import load_checkpoint
@@ -36,6 +37,7 @@ _ALIGNED_AT_ONCE = 1024
 """Samples aligned in one pass: with their neighbours a whole corpus would not fit into memory."""
 
 
+@exclusive
 def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> None:
     """Align every stale fit. Raises MissingArtifact before `train-teachers`."""
     cells = load_cells(recipe, workspace)
@@ -76,14 +78,16 @@ def _train_adapters(unit: FitUnit, job: Job) -> dict[str, Any]:
 
     def build(fabric: Fabric) -> AlignmentProblem:
         network = _make_aligner(cell)
-        if isinstance(network.joint, FusionTeacher):
-            network.joint.load_state_dict(load_checkpoint(cell.teacher(fit, JOINT)).state)
+        _start_joint(network, cell, fit)
+        store = teacher_embeddings(cell, fit, tuple(recipe.teacher_subsets))
+        shared = problem_tables(cell, fit, columns, needed, fabric, store)
+        shared["inherited"] += inherited_from(_behind(cell, fit))
         return AlignmentProblem(
             network=network,
             columns=_teacher_columns(cell),
             settings=recipe.alignment,
             task=cell.task,
-            **problem_tables(cell, fit, columns, needed, fabric, teacher_embeddings(cell, fit)),
+            **shared,
             name=f"{fit.name}: alignment",
             batch_size=recipe.training.alignment.batch_size,
         )
@@ -94,7 +98,7 @@ def _train_adapters(unit: FitUnit, job: Job) -> dict[str, Any]:
         name=f"{fit.name}: alignment",
         build=build,
         settings=recipe.training.alignment,
-        schema=lambda problem: {"teachers": list(recipe.teacher_subsets)},
+        schema={"teachers": list(recipe.teacher_subsets)},
     )
 
 
@@ -124,6 +128,17 @@ def _make_aligner(cell: Cell) -> Aligner:
     return Aligner(teachers=teachers, joint=joint, settings=recipe.model)
 
 
+def _start_joint(network: Aligner, cell: Cell, fit: Fit) -> None:
+    """Give the joint teacher the weights that stage 2 left; a forest has none, and is finished."""
+    if isinstance(network.joint, FusionTeacher):
+        network.joint.load_state_dict(load_checkpoint(cell.teacher(fit, JOINT)).state)
+
+
+def _behind(cell: Cell, fit: Fit) -> dict[str, Path]:
+    """The checkpoints of all teachers."""
+    return {step: path for name in cell.recipe.teacher_subsets for step, path in cell.behind(fit, name).items()}
+
+
 def _load_aligner(cell: Cell, fit: Fit) -> Aligner:
     network = _make_aligner(cell)
     network.load_state_dict(load_checkpoint(cell.adapters(fit)).state)
@@ -148,7 +163,7 @@ def _apply(network: Aligner, cell: Cell, table: EmbeddingTable, sampling: float)
 def _can_speak(table: EmbeddingTable, cell: Cell) -> dict[str, torch.Tensor]:
     """{teacher: (N,) bool}: the joint teacher speaks wherever any of its modalities is there."""
     there = {name: table.present[column] for name, column in _teacher_columns(cell).items()}
-    there[JOINT] = torch.stack([table.present[name] for name in cell.recipe.teacher_subsets[JOINT]]).any(0)
+    there[JOINT] = table.any_present(cell.recipe.teacher_subsets[JOINT])
     return there
 
 
@@ -181,9 +196,8 @@ def _alignment_gap(unit: FitUnit, table: EmbeddingTable, aligned: Aligned) -> di
     one as stage 2 left it. At the first temporal sampling, labels or none.
     """
     cell, draw = unit.cell, 0.5 / unit.cell.samplings
-    joint = _make_aligner(cell).joint.eval()
-    if isinstance(joint, FusionTeacher):
-        joint.load_state_dict(load_checkpoint(cell.teacher(unit.fit, JOINT)).state)
+    before = _make_aligner(cell).eval()
+    _start_joint(before, cell, unit.fit)
     validation = set(cell.split.validation)
     held_out = torch.tensor([row.group in validation for row in table.rows], dtype=torch.bool)
     there, gaps = _can_speak(table, cell), {}
@@ -192,7 +206,7 @@ def _alignment_gap(unit: FitUnit, table: EmbeddingTable, aligned: Aligned) -> di
         sides: dict[str, list[torch.Tensor]] = {"before": [], "after": []}
         for part in rows.split(_ALIGNED_AT_ONCE):
             embeddings = table.embeddings(part, torch.full((len(part),), draw))
-            whole, _ = joint(embeddings, table.presence(part))
+            whole, _ = before.joint(embeddings, table.presence(part))
             sides["before"].append(1 - cosine_similarity(centre(embeddings[column]), whole))
             adapted, drawn_to = aligned.embeddings[name][part], aligned.embeddings[JOINT][part]
             sides["after"].append(1 - cosine_similarity(adapted, drawn_to))
@@ -201,15 +215,13 @@ def _alignment_gap(unit: FitUnit, table: EmbeddingTable, aligned: Aligned) -> di
 
 
 def _table(unit: FitUnit, rows: Sequence[Sample]) -> EmbeddingTable:
-    store = teacher_embeddings(unit.cell, unit.fit)
+    store = teacher_embeddings(unit.cell, unit.fit, tuple(unit.cell.recipe.teacher_subsets))
     return EmbeddingTable(store, _columns(unit.cell), rows, unit.cell.task, windows=unit.cell.recipe.windows)
 
 
 def _write_out_of_fold(unit: FitUnit, job: Job) -> dict[str, Any]:
     cell, fit = unit.cell, unit.fit
-    seen = set(load_checkpoint(cell.adapters(fit), weights=False).schema["provenance"]["weights"])
-    if seen & set(fit.held_out):
-        raise LeakageError(f"{cell.label}, {fit.name}: its teachers were trained on {sorted(seen & set(fit.held_out))}")
+    check_held_out(cell, fit, {**_behind(cell, fit), "alignment": cell.adapters(fit)})
     rows = cell.of(fit.held_out)
     table = _table(unit, rows)
     aligned, there = _apply(_load_aligner(cell, fit), cell, table, sampling=0.0), _can_speak(table, cell)

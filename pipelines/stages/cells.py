@@ -125,6 +125,11 @@ class Cell:
         """The checkpoint of a teacher."""
         return self.fit_folder(fit) / "teachers" / f"{name}.safetensors"
 
+    def behind(self, fit: Fit, teacher: str) -> dict[str, Path]:
+        """The checkpoints that a teacher consists of, in words for messages: its encoders, then what fuses them."""
+        parts = {f"encoder {name}": self.encoder(fit, name) for name in self.recipe.teacher_subsets[teacher]}
+        return {**parts, f"teacher {teacher}": self.teacher(fit, teacher)} if self.is_fused(teacher) else parts
+
     def embeddings(self, fit: Fit) -> Path:
         """The embeddings of every training and validation sample."""
         return self.fit_folder(fit) / "embeddings.h5"
@@ -149,7 +154,7 @@ class Cell:
         return self.fit_folder(fit) / "aligned" / "embeddings.h5"
 
     def out_of_fold(self, fit: Fit) -> Path:
-        """Task losses of a cross-fitted fit's teachers on the clips that it has not seen."""
+        """Task losses and outputs of a cross-fitted fit's teachers on the clips that it has not seen."""
         return self.fit_folder(fit) / "aligned" / "out-of-fold.csv"
 
     def shards(self, modality: str, groups: Iterable[str]) -> dict[str, Path]:

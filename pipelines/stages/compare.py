@@ -24,6 +24,8 @@ from pipelines.reporting.training_record import TrainingRecord, read_training_re
 from pipelines.reporting.writers import write_comparison_csv, write_results_json
 from pipelines.stages import run_all
 from pipelines.stages.cells import Cell, load_cells
+from pipelines.stages.evaluate import prediction_files
+from pipelines.stages.locking import exclusive
 from pipelines.workspace import Workspace
 
 
@@ -35,6 +37,7 @@ class Outcome:
     record: TrainingRecord
 
 
+@exclusive
 def run(
     recipe: Recipe,
     workspace: Workspace,
@@ -57,8 +60,7 @@ def run(
     recipe = recipe.model_copy(update={"distillation": settings})
     run_all(recipe, workspace, workers=workers)
     cells = load_cells(recipe, workspace)
-    files = {method: {_key(cell): workspace.predictions(*_key(cell), method) for cell in cells} for method in chosen}
-    known = load_methods(files, cells[0].task, recipe.evaluation)
+    known = load_methods(prediction_files(chosen, cells), cells[0].task, recipe.evaluation)
     strata = stratify(known, {row.clip: row.attributes for row in cells[0].clips})
     outcome = Outcome(
         by_metric={item.name: compare(known, item, strata) for item in metrics_for(cells[0].task)},
@@ -68,6 +70,7 @@ def run(
     return outcome
 
 
+@exclusive
 def run_curve(
     recipe: Recipe,
     workspace: Workspace,
@@ -113,12 +116,11 @@ def _chosen(recipe: Recipe, methods: Sequence[str] | None) -> tuple[str, ...]:
     return chosen
 
 
-def _key(cell: Cell) -> tuple[int, int]:
-    return cell.split.fold, cell.split.seed
-
-
 def _read_record(cells: Sequence[Cell], methods: Sequence[str]) -> TrainingRecord:
-    students = {method: [cell.workspace.student(*_key(cell), method) for cell in cells] for method in methods}
+    students = {
+        method: [cell.workspace.student(cell.split.fold, cell.split.seed, method) for cell in cells]
+        for method in methods
+    }
     return read_training_record(
         {method: [path.with_suffix(".history.csv") for path in paths] for method, paths in students.items()},
         aligned=[cell.aligned(cell.full) for cell in cells],

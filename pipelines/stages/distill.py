@@ -26,7 +26,8 @@ from pipelines.recipe import JOINT, Recipe
 from pipelines.stages.align import artifacts_of as aligned
 from pipelines.stages.cells import Cell, FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
-from pipelines.stages.fitting import problem_tables, provenance_of, train, training_workers
+from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, train, training_workers
+from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import teacher_column, teacher_embeddings
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.loop import Problem
@@ -43,6 +44,7 @@ class StudentUnit:
     method: str
 
 
+@exclusive
 def run(
     recipe: Recipe, workspace: Workspace, *, methods: Sequence[str] | None = None, workers: int | None = None
 ) -> None:
@@ -131,7 +133,7 @@ def _train_student(unit: StudentUnit, job: Job) -> dict[str, Any]:
         name="student",
         build=partial(_build_problem, unit, encoders),
         settings=recipe.training.distillation,
-        schema=lambda problem: schema,
+        schema=schema,
         state=partial(_complete_state, encoders),
     )
 
@@ -170,8 +172,7 @@ def _inherited(cell: Cell, method: type[Objective]) -> tuple[Evidence, ...]:
         behind["alignment"] = cell.adapters(cell.full)
     if method.needs_teachers and method.teacher == "prevalent":
         behind["prevalent teacher"] = cell.teacher(cell.full, _prevalent_teacher(cell))
-    headers = {name: load_checkpoint(path, weights=False) for name, path in behind.items()}
-    return tuple(evidence for name, header in headers.items() for evidence in provenance_of(name, header))
+    return inherited_from(behind)
 
 
 def _complete_state(encoders: dict[str, Checkpoint], problem: Problem) -> dict[str, Tensor]:
@@ -194,15 +195,17 @@ def _prevalent_teacher(cell: Cell) -> str:
 
 def _visual_teacher(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> Teachers:
     """What the teacher of the prevalent modalities says, before any alignment, under the name of the joint one."""
-    store = teacher_embeddings(cell, cell.full)
-    column = store.columns[teacher_column(cell, _prevalent_teacher(cell))]
-    alone = EmbeddingStore(clips=store.clips, columns={JOINT: column})
+    name = _prevalent_teacher(cell)
+    column = teacher_column(cell, name)
+    store = teacher_embeddings(cell, cell.full, (name,))
+    alone = EmbeddingStore(clips=store.clips, columns={JOINT: store.columns[column]})
     table = EmbeddingTable(alone, (JOINT,), train_table.rows, cell.task, device=fabric.device)
     said = np.full((len(table), 1, cell.task.num_outputs), np.nan)
     index = {row.name: number for number, row in enumerate(table.rows)}
     for fit in cell.fits()[1:] if _out_of_fold_wanted(cell.recipe) else ():
-        store = teacher_embeddings(cell, fit)
-        outputs = store.columns[teacher_column(cell, _prevalent_teacher(cell))].outputs
+        check_held_out(cell, fit, cell.behind(fit, name))
+        store = teacher_embeddings(cell, fit, (name,))
+        outputs = store.columns[column].outputs
         assert outputs is not None
         held_out = [row.name for row in cell.of(fit.held_out) if row.name in index]
         said[[index[name] for name in held_out], 0] = outputs[store.rows(held_out), 0]

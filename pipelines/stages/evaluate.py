@@ -26,12 +26,14 @@ from pipelines.metrics import Predictions
 from pipelines.objectives import METHODS
 from pipelines.protocols.audit import Evidence, audit
 from pipelines.recipe import Recipe
-from pipelines.reporting.results import TEACHER, Results, compute_results, write_results
+from pipelines.reporting.paired import Files
+from pipelines.reporting.results import TEACHER, compute_results, write_results
 from pipelines.reporting.submission import write_submission
 from pipelines.stages import distill
 from pipelines.stages.cells import Cell, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import provenance_of, training_workers
+from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import embed_modality
 from pipelines.stages.prediction import checkpoints_of, modalities_of, predict, trials
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
@@ -50,6 +52,7 @@ class EvaluationUnit:
     methods: tuple[str, ...]
 
 
+@exclusive
 def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> None:
     """Predict every test clip and write results.csv, results_by_group.csv and results.json.
 
@@ -65,19 +68,14 @@ def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> 
     units = [EvaluationUnit(cell, methods) for cell in cells]
     workers = workers or training_workers(recipe)
     run_units("evaluate", units, artifacts_of, workers=workers, root=workspace.root)
-    write_results(workspace, load_results(recipe, workspace, methods, cells), recipe, cells[0].task)
+    results = compute_results(prediction_files(methods, cells), cells[0].task, recipe.evaluation)
+    write_results(workspace, results, recipe, cells[0].task)
 
 
-def load_results(recipe: Recipe, workspace: Workspace, methods: Sequence[str], cells: Sequence[Cell]) -> Results:
-    """Results of predictions on disk."""
-    predictions = {
-        method: {
-            (cell.split.fold, cell.split.seed): workspace.predictions(cell.split.fold, cell.split.seed, method)
-            for cell in cells
-        }
-        for method in methods
-    }
-    return compute_results(predictions, cells[0].task, recipe.evaluation)
+def prediction_files(methods: Sequence[str], cells: Sequence[Cell]) -> dict[str, Files]:
+    """Where the predictions of methods and teachers lie."""
+    places = {(cell.split.fold, cell.split.seed): cell.workspace for cell in cells}
+    return {method: {key: place.predictions(*key, method) for key, place in places.items()} for method in methods}
 
 
 def write_submissions(recipe: Recipe, workspace: Workspace, folder: Path) -> list[Path]:

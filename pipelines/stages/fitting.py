@@ -1,7 +1,8 @@
 """Training one checkpoint: seeds, the audited loop, the history beside it, and who it was trained on, on record."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -9,8 +10,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from pipelines.cache.embeddings import EmbeddingStore, read_embeddings
-from pipelines.errors import SettingsError
-from pipelines.protocols.audit import Evidence
+from pipelines.errors import LeakageError, SettingsError
+from pipelines.protocols.audit import Evidence, Purpose
 from pipelines.protocols.splits import Fit
 from pipelines.recipe import OptimisationSettings, Recipe
 from pipelines.recipe.loading import plain
@@ -49,7 +50,7 @@ def train(
     name: str,
     build: Callable[[Fabric], Problem],
     settings: OptimisationSettings,
-    schema: Callable[[Problem], Mapping[str, Any]],
+    schema: Mapping[str, Any],
     state: Callable[[Problem], Mapping[str, Tensor]] | None = None,
 ) -> dict[str, Any]:
     """Train a problem and write its checkpoint.
@@ -74,10 +75,7 @@ def train(
     _write_history(job, history)
     provenance = {item.purpose: sorted(item.groups) for item in problem.evidence() if item.step == problem.name}
     values = state(problem) if state else problem.network.state_dict()
-    known = {"task": plain(cell.task), "provenance": provenance, **schema(problem)}
-    if cell.label_scale is not None:
-        known["label_scale"] = cell.label_scale.to_schema()
-    save_checkpoint(job.path, values, known, cell.recipe)
+    save_checkpoint(job.path, values, full_schema(cell, provenance, schema), cell.recipe)
     resume.unlink(missing_ok=True)
     best = min(history, key=lambda row: row["validation_loss"])
     return {"epochs": len(history), "best_epoch": best["epoch"], "validation_loss": best["validation_loss"]}
@@ -102,10 +100,7 @@ def problem_tables(
         context: whether a sample comes with its neighbours in time, where the recipe's windows have any.
     """
     store = store or read_embeddings(cell.embeddings(fit))
-    inherited: tuple[Evidence, ...] = ()
-    for modality in cell.recipe.modalities:
-        header = load_checkpoint(cell.encoder(fit, modality), weights=False)
-        inherited += provenance_of(f"teacher {modality}", header)
+    inherited = inherited_from({f"teacher {name}": cell.encoder(fit, name) for name in cell.recipe.modalities})
     parts = {"train": fit.train, "validation": fit.validation}
     windows = cell.recipe.windows if context else None
     tables = {
@@ -129,13 +124,49 @@ def having(rows: Sequence[Sample], store: EmbeddingStore, needed: Sequence[str])
     return [row for row, usable in zip(rows, there, strict=True) if usable]
 
 
+def full_schema(cell: Cell, provenance: Mapping[str, Sequence[str]], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What every checkpoint of a cell tells: the task, whose clips it was made from, the scale of continuous labels.
+
+    Args:
+        cell: fold and seed.
+        provenance: purpose -> groups, for the audit of what builds on the checkpoint.
+        schema: what this one tells beside that.
+    """
+    known = {"task": plain(cell.task), "provenance": provenance, **schema}
+    return known if cell.label_scale is None else {**known, "label_scale": cell.label_scale.to_schema()}
+
+
+def inherited_from(checkpoints: Mapping[str, Path]) -> tuple[Evidence, ...]:
+    """What checkpoints {step, in words: file} report to the audit of what builds on them."""
+    headers = {name: load_checkpoint(path, weights=False) for name, path in checkpoints.items()}
+    return tuple(evidence for name, header in headers.items() for evidence in provenance_of(name, header))
+
+
 def provenance_of(name: str, checkpoint: Checkpoint) -> tuple[Evidence, ...]:
-    """Whose clips a checkpoint was trained and selected on, for the audit of what builds on it."""
-    provenance = checkpoint.schema["provenance"]
-    return (
-        Evidence(name, "weights", frozenset(provenance["weights"])),
-        Evidence(name, "selection", frozenset(provenance["selection"])),
-    )
+    """Whose clips a checkpoint was made from, and for what purpose, for the audit of what builds on it."""
+    known = checkpoint.schema["provenance"]
+    # The gravest purpose first: it is the one that a message names.
+    return tuple(Evidence(name, each, frozenset(known[each])) for each in get_args(Purpose) if each in known)
+
+
+def check_held_out(cell: Cell, fit: Fit, behind: Mapping[str, Path]) -> None:
+    """Refuse out-of-fold opinions of what remembers the groups that it is asked about.
+
+    Args:
+        cell: fold and seed.
+        fit: a part of the cross-fitting.
+        behind: step, in words -> checkpoint.
+
+    Raises:
+        LeakageError: one of the checkpoints was made from a group that the fit holds out.
+    """
+    for item in inherited_from(behind):
+        seen = sorted(item.groups & set(fit.held_out))
+        if seen:
+            raise LeakageError(
+                f"{cell.label}, {fit.name}, {item.step}: made from {', '.join(seen)}, whom it must not know to judge "
+                "them: run `mtpkd train-teachers` and `mtpkd align` again"
+            )
 
 
 def _write_history(job: Job, history: list[dict[str, float]]) -> None:

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 
 from pipelines.cache.embeddings import read_embeddings
+from pipelines.errors import SettingsError
 from pipelines.models.forest import Forest, ForestTeacher, log_votes, side_by_side
 from pipelines.protocols.audit import Evidence, audit
 from pipelines.recipe import Task
-from pipelines.recipe.loading import plain
 from pipelines.stages.cells import Cell, FitUnit
 from pipelines.stages.execution import Artifact, Job
-from pipelines.stages.fitting import having, provenance_of
-from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from pipelines.training.forests import GrownForest, fit_temperature, grow_forest
+from pipelines.stages.fitting import full_schema, having, inherited_from
+from pipelines.training.checkpoints import Checkpoint, save_checkpoint
+from pipelines.training.forests import fit_temperature, grow_forest
 from pipelines.training.tables import EmbeddingTable
 from pipelines.workspace import Fingerprint
 
@@ -31,8 +31,17 @@ def forest_artifact(unit: FitUnit, name: str, split_keys: dict[str, Any]) -> Art
         unit: fold, seed and fit.
         name: of the teacher.
         split_keys: what else makes a teacher of this fit stale.
+
+    Raises:
+        SettingsError: an embedding has no room for what a forest says.
     """
     cell, fit = unit.cell, unit.fit
+    width, outputs = cell.recipe.model.embedding, cell.task.num_outputs
+    if width < outputs:
+        raise SettingsError(
+            f"model.embedding = {width} cannot hold the {outputs} outputs of a forest: use at least that many, or "
+            "teachers.model = network"
+        )
     keys = {**cell.learning_keys("teachers.trees"), "subset": list(cell.recipe.teacher_subsets[name]), **split_keys}
     fingerprint = Fingerprint(keys, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
     return Artifact(cell.teacher(fit, name), fingerprint, partial(_grow, unit, name), cost=len(cell.of(fit.train)))
@@ -44,14 +53,13 @@ def _grow(unit: FitUnit, name: str, job: Job) -> dict[str, Any]:
     store = read_embeddings(cell.embeddings(fit))
     rows = [row for row in having(cell.of(fit.train), store, subset) if row.label is not None]
     evidence = [Evidence(f"teacher {name}", "weights", frozenset(row.group for row in rows))]
-    for modality in subset:
-        evidence += provenance_of(f"encoder {modality}", load_checkpoint(cell.encoder(fit, modality), weights=False))
+    evidence += inherited_from({f"encoder {modality}": cell.encoder(fit, modality) for modality in subset})
     audit(cell.split, evidence)
     table = EmbeddingTable(store, subset, rows, cell.task)
     every = torch.arange(len(table))
     embeddings = table.embeddings(every, table.draw(every, jitter=False))
     features = side_by_side(subset, embeddings, table.presence(every)).numpy()
-    grown = grow_forest(
+    forest = grow_forest(
         features,
         table.targets.target.numpy(),
         [row.group for row in rows],
@@ -59,17 +67,16 @@ def _grow(unit: FitUnit, name: str, job: Job) -> dict[str, Any]:
         trees=cell.recipe.teachers.trees,
         seed=(cell.split.seed, cell.split.fold, fit.name, name),
     )
-    temperature = _temperature(grown, features, table, cell.task)
-    _save(cell, job, grown, temperature, subset, evidence)
+    temperature = _temperature(forest, features, table, cell.task)
+    _save(cell, job, forest, temperature, subset, evidence)
     job.advance(len(rows))
-    return {"trees": cell.recipe.teachers.trees, "depth": grown.depth, "clips": len(rows), "temperature": temperature}
+    return {"trees": cell.recipe.teachers.trees, "depth": forest.depth, "clips": len(rows), "temperature": temperature}
 
 
-def _temperature(grown: GrownForest, features: np.ndarray, table: EmbeddingTable, task: Task) -> float:
+def _temperature(forest: Forest, features: np.ndarray, table: EmbeddingTable, task: Task) -> float:
     """Fitted on votes of training clips, which are out of bag; of a forest of values 1."""
     if task.kind != "classes":
         return 1.0
-    forest = Forest(grown.state, depth=grown.depth, groups=grown.groups)
     votes = forest(torch.from_numpy(features), forest.number([row.group for row in table.rows]))
     return fit_temperature(log_votes(votes, len(forest.roots)), table.targets.target)
 
@@ -77,7 +84,7 @@ def _temperature(grown: GrownForest, features: np.ndarray, table: EmbeddingTable
 def _save(
     cell: Cell,
     job: Job,
-    grown: GrownForest,
+    forest: Forest,
     temperature: float,
     subset: tuple[str, ...],
     evidence: list[Evidence],
@@ -87,13 +94,11 @@ def _save(
         for purpose in ("weights", "selection")
     }
     schema = {
-        "task": plain(cell.task),
-        "provenance": provenance,
         "modalities": list(subset),
-        "forest": {"depth": grown.depth, "groups": list(grown.groups)},
+        "forest": {"depth": forest.depth, "groups": list(forest.groups)},
         "temperature": temperature,
     }
-    save_checkpoint(job.path, grown.state, schema, cell.recipe)
+    save_checkpoint(job.path, forest.state_dict(), full_schema(cell, provenance, schema), cell.recipe)
 
 
 def restore_forest(checkpoint: Checkpoint) -> ForestTeacher:

@@ -100,19 +100,20 @@ def teacher_column(cell: Cell, teacher: str) -> str:
     return f"teacher {teacher}" if cell.is_fused(teacher) else teacher
 
 
-def teacher_embeddings(cell: Cell, fit: Fit) -> EmbeddingStore:
-    """A fit's embeddings with a column more for each teacher that fuses them.
+def teacher_embeddings(cell: Cell, fit: Fit, teachers: Sequence[str]) -> EmbeddingStore:
+    """A fit's embeddings with a column more for each of the teachers that fuses them.
 
     Not for a joint network: it trains on while the others are aligned to it.
     """
     store = read_embeddings(cell.embeddings(fit))
     columns = dict(store.columns)
     rows = cell.of((*cell.split.train, *cell.split.validation))
-    for name, subset in cell.recipe.teacher_subsets.items():
+    for name in teachers:
+        subset = cell.recipe.teacher_subsets[name]
         if cell.is_fused(name) and (name != JOINT or cell.recipe.teachers.model == "forest"):
             network = restore_fusion(load_checkpoint(cell.teacher(fit, name)))
             table = EmbeddingTable(store, subset, rows, cell.task, windows=cell.recipe.windows)
-            present = torch.stack([table.present[modality] for modality in subset]).any(0).numpy()
+            present = table.any_present(subset).numpy()
             samplings = max(store.columns[modality].embeddings.shape[1] for modality in subset)
             columns[teacher_column(cell, name)] = masked_column(*fuse(network, table, present, samplings), present)
     return EmbeddingStore(clips=store.clips, columns=columns)

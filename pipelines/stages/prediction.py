@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from pipelines.cache.embeddings import Column, EmbeddingStore
 from pipelines.models.student import StudentNetwork
@@ -23,9 +22,7 @@ def checkpoints_of(cell: Cell, method: str) -> list[Path]:
     """The files behind a method's predictions: a student is whole; a teacher is its encoders and what fuses them."""
     if not method.startswith(TEACHER):
         return [cell.workspace.student(cell.split.fold, cell.split.seed, method)]
-    name = method.removeprefix(TEACHER)
-    encoders = [cell.encoder(cell.full, modality) for modality in cell.recipe.teacher_subsets[name]]
-    return [*encoders, cell.teacher(cell.full, name)] if cell.is_fused(name) else encoders
+    return list(cell.behind(cell.full, method.removeprefix(TEACHER)).values())
 
 
 def modalities_of(cell: Cell, method: str) -> tuple[str, ...]:
@@ -62,7 +59,7 @@ def _outputs(
     """The same as networks say it."""
     store = EmbeddingStore(clips=tuple(row.name for row in rows), columns=columns)
     table = EmbeddingTable(store, tuple(columns), rows, cell.task, windows=cell.recipe.windows)
-    present = torch.stack([table.present[name] for name in columns]).any(0).numpy()
+    present = table.any_present(columns).numpy()
     if not method.startswith(TEACHER):
         network = _student(cell, method, checkpoints[0])
     elif cell.is_fused(method.removeprefix(TEACHER)):

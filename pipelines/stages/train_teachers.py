@@ -19,6 +19,7 @@ from pipelines.stages.cells import FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units
 from pipelines.stages.fitting import problem_tables, train, training_workers
 from pipelines.stages.forests import forest_artifact
+from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import embed_modality, encoder_schema, make_teacher
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.normalisation import fit_normaliser, normalisation_keys, scope_of
@@ -26,6 +27,7 @@ from pipelines.training.sources import make_source, placement_keys
 from pipelines.workspace import Fingerprint, Workspace, atomic_path
 
 
+@exclusive
 def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> None:
     """Train every stale teacher. Raises MissingArtifact before `preprocess`."""
     cells = load_cells(recipe, workspace)
@@ -36,33 +38,32 @@ def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> 
 
 def artifacts_of(unit: FitUnit) -> list[Artifact]:
     """Encoders, their embeddings, multimodal teachers, and for the full fit the hallucination net."""
-    recipe = unit.cell.recipe
-    artifacts = [_encoder_artifact(unit, modality) for modality in recipe.modalities]
+    recipe, split_keys = unit.cell.recipe, _split_keys(unit)
+    artifacts = [_encoder_artifact(unit, modality, split_keys) for modality in recipe.modalities]
     artifacts.append(_embedding_artifact(unit))
     fused = [name for name in recipe.teacher_subsets if unit.cell.is_fused(name)]
-    if recipe.teachers.model == "forest":
-        artifacts += [forest_artifact(unit, name, _split_keys(unit)) for name in fused]
-    else:
-        artifacts += [_fusion_artifact(unit, name) for name in fused]
+    make = forest_artifact if recipe.teachers.model == "forest" else _fusion_artifact
+    artifacts += [make(unit, name, split_keys) for name in fused]
     if unit.fit.name == "full":
-        artifacts.append(_hallucination_artifact(unit))
+        artifacts.append(_hallucination_artifact(unit, split_keys))
     return artifacts
 
 
 def _split_keys(unit: FitUnit) -> dict[str, Any]:
+    """What of the split makes a teacher stale: all clips of its groups go into it, so it is asked for once a unit."""
     fit = unit.fit
     digest = unit.cell.digest((*fit.train, *fit.validation))
     return {"train": list(fit.train), "validation": list(fit.validation), "clips": digest}
 
 
-def _encoder_artifact(unit: FitUnit, modality: str) -> Artifact:
+def _encoder_artifact(unit: FitUnit, modality: str, split_keys: dict[str, Any]) -> Artifact:
     cell, fit = unit.cell, unit.fit
     keys = ["model.embedding", f"encoders.{modality}", "training.teachers"]
     keys += [*placement_keys(cell.recipe, modality), *normalisation_keys(cell.recipe, modality)]
     inputs = cell.shards(modality, (*fit.train, *fit.validation))
     if weights := cell.recipe.encoders[modality].weights:
         inputs["weights"] = weights
-    fingerprint = Fingerprint({**cell.learning_keys(*keys), **_split_keys(unit)}, inputs, cell.split.seed)
+    fingerprint = Fingerprint({**cell.learning_keys(*keys), **split_keys}, inputs, cell.split.seed)
     cost = len(cell.of(fit.train)) * cell.recipe.training.teachers.epochs
     return Artifact(cell.encoder(fit, modality), fingerprint, partial(_train_encoder, unit, modality), cost)
 
@@ -99,7 +100,7 @@ def _train_encoder(unit: FitUnit, modality: str, job: Job) -> dict[str, Any]:
         name=name,
         build=build,
         settings=recipe.training.teachers,
-        schema=lambda problem: encoder_schema(modality, normaliser, shape),
+        schema=encoder_schema(modality, normaliser, shape),
     )
 
 
@@ -135,10 +136,10 @@ def _embed_clips(unit: FitUnit, job: Job) -> dict[str, Any]:
     return {"clips": len(rows)}
 
 
-def _fusion_artifact(unit: FitUnit, name: str) -> Artifact:
+def _fusion_artifact(unit: FitUnit, name: str, split_keys: dict[str, Any]) -> Artifact:
     cell, fit = unit.cell, unit.fit
     keys = {**cell.learning_keys("model", "training.fusion"), "subset": list(cell.recipe.teacher_subsets[name])}
-    fingerprint = Fingerprint({**keys, **_split_keys(unit)}, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
+    fingerprint = Fingerprint({**keys, **split_keys}, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
     cost = len(cell.of(fit.train)) * cell.recipe.training.fusion.epochs
     return Artifact(cell.teacher(fit, name), fingerprint, partial(_train_fusion, unit, name), cost)
 
@@ -169,13 +170,13 @@ def _train_fusion(unit: FitUnit, name: str, job: Job) -> dict[str, Any]:
         name=f"{fit.name}: teacher {name}",
         build=build,
         settings=recipe.training.fusion,
-        schema=lambda problem: {"modalities": list(subset)},
+        schema={"modalities": list(subset)},
     )
 
 
-def _hallucination_artifact(unit: FitUnit) -> Artifact:
+def _hallucination_artifact(unit: FitUnit, split_keys: dict[str, Any]) -> Artifact:
     cell, fit = unit.cell, unit.fit
-    keys = {**cell.learning_keys("model", "training.hallucination", "prevalent", "privileged"), **_split_keys(unit)}
+    keys = {**cell.learning_keys("model", "training.hallucination", "prevalent", "privileged"), **split_keys}
     fingerprint = Fingerprint(keys, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
     cost = len(cell.of(fit.train)) * cell.recipe.training.hallucination.epochs
     return Artifact(cell.hallucination, fingerprint, partial(_train_hallucination, unit), cost)
@@ -207,6 +208,6 @@ def _train_hallucination(unit: FitUnit, job: Job) -> dict[str, Any]:
         name="hallucination net",
         build=build,
         settings=recipe.training.hallucination,
-        schema=lambda problem: {"prevalent": list(recipe.prevalent), "privileged": list(recipe.privileged)},
+        schema={"prevalent": list(recipe.prevalent), "privileged": list(recipe.privileged)},
     )
     return {**details, "r2_on_validation_subjects": explained_variance(problems[0])}

@@ -69,6 +69,19 @@ def load_checkpoint(path: Path, *, weights: bool = True) -> Checkpoint:
         raise MtpkdError(f"{path} is not a readable safetensors file ({error}): delete it and train again") from None
     if header is None:
         raise MtpkdError(f"{path} holds weights, but no recipe: it was not written by mtpkd")
-    values = json.loads(header)
-    recipe = parse_recipe(values["recipe"], source=str(path)) if values["recipe"] else None
-    return Checkpoint(state=state, schema=values["schema"], recipe=recipe)
+    schema, settings = _parse_header(path, header)
+    recipe = parse_recipe(settings, source=str(path)) if settings else None
+    return Checkpoint(state=state, schema=schema, recipe=recipe)
+
+
+def _parse_header(path: Path, header: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Schema and recipe."""
+    try:
+        values = json.loads(header)
+    except (ValueError, RecursionError):
+        values = None
+    if isinstance(values, dict):
+        schema, settings = values.get("schema"), values.get("recipe")
+        if isinstance(schema, dict) and (settings is None or isinstance(settings, dict)):
+            return schema, settings
+    raise MtpkdError(f"{path} has a header that mtpkd did not write: delete it and train again")

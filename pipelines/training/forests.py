@@ -5,30 +5,21 @@ it is still said by trees that know the subject. With whole groups in the bag, o
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from pipelines.errors import SettingsError
+from pipelines.models.forest import Forest
 from pipelines.recipe import Task
 from pipelines.training.seeding import generator
 
 
-@dataclass(frozen=True)
-class GrownForest:
-    """What `models.forest.Forest` is made of."""
-
-    state: Mapping[str, torch.Tensor]
-    depth: int
-    groups: tuple[str, ...]
-
-
 def grow_forest(
     x: np.ndarray, target: np.ndarray, groups: Sequence[str], *, task: Task, trees: int, seed: tuple[object, ...]
-) -> GrownForest:
+) -> Forest:
     """Grow trees on labelled samples, each on the groups that it drew and a random choice of features at every split.
 
     Args:
@@ -50,17 +41,18 @@ def grow_forest(
         )
     rng = generator(*seed)
     columns = _varying(x)
+    x = x[:, columns]
     drawn = [rng.multinomial(len(names), np.full(len(names), 1 / len(names))) for _ in range(trees)]
     parts: list[dict[str, np.ndarray]] = []
     depth, offset = 0, 0
     for counts in drawn:
-        tree = _grow_tree(x[:, columns], target, counts[index].astype(float), task, int(rng.integers(2**31)))
+        tree = _grow_tree(x, target, counts[index].astype(float), task, int(rng.integers(2**31)))
         parts.append(_nodes(tree, task, offset))
         depth, offset = max(depth, tree.get_depth()), offset + tree.tree_.node_count
     state = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in parts[0]}
     state["bags"] = torch.from_numpy(np.stack(drawn) > 0)
     state["columns"] = torch.from_numpy(columns)
-    return GrownForest(state, depth, tuple(names.tolist()))
+    return Forest(state, depth=depth, groups=names.tolist())
 
 
 def _varying(x: np.ndarray) -> np.ndarray:

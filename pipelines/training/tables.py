@@ -1,6 +1,6 @@
 """Cached embeddings on the training device, joined with labels: what every stage after the encoders trains on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +79,10 @@ class EmbeddingTable:
     def groups(self) -> frozenset[str]:
         """Groups that the samples came from; neighbours are of the same clip, so of the same group."""
         return frozenset(row.group for row in self.rows)
+
+    def any_present(self, columns: Iterable[str]) -> Tensor:
+        """(N,) bool: which samples have at least one of some columns."""
+        return torch.stack([self.present[name] for name in columns]).any(0)
 
     def draw(self, rows: Tensor, *, jitter: bool) -> Tensor:
         """Uniform numbers in [0, 1) that choose a temporal sampling for each sample; zeros without jitter."""

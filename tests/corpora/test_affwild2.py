@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 
 from pipelines.corpora import index_corpus, published_hold_out, task_of
-from pipelines.corpora.affwild2_layout import find_layout
 from pipelines.corpora.clip import Failure
 from pipelines.errors import SettingsError
 from pipelines.recipe import AffWild2Corpus, SyntheticAffWild2Corpus
@@ -268,27 +267,6 @@ def test_a_root_without_annotations_says_what_was_looked_for_and_found(touch, tm
         "top: EXPR_Recognition_Challenge, batch1, cropped_aligned; not directly in a folder VA_...: "
         "EXPR_Recognition_Challenge/Train_Set"
     )
-
-
-def test_the_layout_does_not_depend_on_the_order_of_listing(touch, monkeypatch):
-    root = touch(*COMPLETE, "batch2/video1.mp4", "new_vids/video1.mp4")
-    (root / "linked").symlink_to(root / "new_vids")
-    before = find_layout(root)
-    scandir = os.scandir
-
-    class Backwards:
-        def __init__(self, path):
-            with scandir(path) as entries:
-                self.entries = sorted(entries, key=lambda entry: entry.name, reverse=True)
-
-        def __enter__(self):
-            return iter(self.entries)
-
-        def __exit__(self, *_):
-            pass
-
-    monkeypatch.setattr(os, "scandir", Backwards)
-    assert find_layout(root) == before
 
 
 def test_the_official_split_tests_on_videos_with_a_validation_trial():

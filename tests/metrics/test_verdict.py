@@ -73,6 +73,27 @@ def test_the_sentence_gives_the_reason(sentence):
     assert SENTENCES[sentence].sentence == sentence
 
 
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_a_test_that_folds_are_worse_is_no_proof_of_a_gain(higher_is_better):
+    sign = 1 if higher_is_better else -1
+
+    def judged(p, fold_difference):
+        return judge_gain(
+            difference((0.01, 0.05) if higher_is_better else (-0.05, -0.01)),
+            vs_matched=None,
+            vs_self=None,
+            p=p,
+            higher_is_better=higher_is_better,
+            fold_difference=sign * fold_difference,
+        )
+
+    assert judged(0.01, 0.02).kind == "gain"
+    assert judged(nan, nan).kind == "gain"
+    assert judged(0.01, -0.02).sentence == (
+        "no detectable gain over visual only; better over test groups, worse over folds (p = 0.010)"
+    )
+
+
 def test_one_test_group_is_named_as_the_reason():
     alone = judge_gain(difference(NO_INTERVAL, groups=1), vs_matched=None, vs_self=None, p=None, higher_is_better=True)
     assert alone.sentence.endswith("visual only; no interval: there is one test group only")

@@ -23,8 +23,7 @@ def _samples(seed: int = 0) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 def _forest(x: np.ndarray, y: np.ndarray, groups: list[str], task: Task = CLASSES, trees: int = 25) -> Forest:
-    grown = grow_forest(x, y, groups, task=task, trees=trees, seed=(0, "test"))
-    return Forest(grown.state, depth=grown.depth, groups=grown.groups)
+    return grow_forest(x, y, groups, task=task, trees=trees, seed=(0, "test"))
 
 
 def _by_scikit_learn(x: np.ndarray, y: np.ndarray, groups: list[str], trees: int) -> np.ndarray:
@@ -92,7 +91,8 @@ def test_one_group_is_refused() -> None:
 def test_the_same_seed_grows_the_same_forest() -> None:
     x, y, groups = _samples()
     first, second = (grow_forest(x, y, groups, task=CLASSES, trees=5, seed=(1,)) for _ in range(2))
-    assert all(torch.equal(first.state[name], second.state[name]) for name in first.state)
+    state = second.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in first.state_dict().items())
 
 
 def test_numbers_of_groups() -> None:

@@ -3,6 +3,7 @@ import torch
 
 from pipelines.models import JointCrossAttention, MultimodalTransformer, make_fusion
 from pipelines.models.concat import ConcatFusion
+from pipelines.models.context import Fusion
 
 NAMES = ("faces", "eda", "ecg")
 FUSIONS = ("transformer", "joint-cross-attention", "concat", "linear")
@@ -135,7 +136,7 @@ def _windows(size: int = 6, windows: int = CONTEXT, share: float = 1.0):
 
 
 @pytest.fixture(params=FUSIONS)
-def fusion(request, small) -> MultimodalTransformer | JointCrossAttention:
+def fusion(request, small) -> Fusion:
     return make_fusion(NAMES, small.model_copy(update={"fusion": request.param}), context=CONTEXT).eval()
 
 

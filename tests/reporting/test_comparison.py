@@ -78,6 +78,7 @@ def test_the_hallucination_net_alone_is_shown_and_neither_tested_nor_put_into_wo
     items = compared(methods(**right, none_hallucinated=0.85))
     control = items.pop("none-hallucinated")
     assert np.isnan(control.p)
+    assert (control.verdict.kind, control.against["none"].low > 0) == ("control", True)
     assert "none-hallucinated" not in items["mt-pkdot"].against
     assert {name: item.p for name, item in items.items()} == pytest.approx(
         {name: item.p for name, item in compared(methods(**right)).items()}, nan_ok=True
@@ -128,6 +129,9 @@ def test_a_single_fold_has_intervals_and_no_test(methods):
     seeds = {method: list(cells.values()) for method, cells in one.items()}
     (item,) = compare_methods(replace(known.only(set(seeds["none"][0].group_of)), cells=one, seeds=seeds), ACCURACY)
     assert np.isnan(item.p)
+    assert sentences([item], metric=ACCURACY, noise=np.nan)[-1] == (
+        "test over folds: no p-value: 1 fold with a value, it takes 2"
+    )
     assert item.verdict.sentence == ("gain over visual only; none-matched and self-kd not run, so the cause is open")
 
 

@@ -101,6 +101,12 @@ def test_a_row_a_teacher_in_the_order_of_the_recipe():
     assert "pkdot" not in lines[1].replace("mt-pkdot", "")
 
 
+def test_what_is_not_known_of_a_teacher_is_a_dash():
+    record = TrainingRecord({}, {"eda": Gap(nan, nan)}, {"eda": nan, "ecg": 0.01})
+    lines = printed(record_table(record, load_recipe("demo")))
+    assert [line.split() for line in lines[3:5]] == [["eda", "-", "-"], ["ecg", "-", "0.01"]]
+
+
 def test_nothing_inside_is_no_table():
     assert record_table(TrainingRecord({}, {}, {}), load_recipe("demo")) is None
 

@@ -128,6 +128,7 @@ def test_no_frames_are_counted_where_there_are_classes(two_folds, computed):
 
 def test_a_single_seed_is_called_what_it_is():
     assert "one seed proves nothing" in describe_protocol(load_recipe("demo"))
+    assert describe_protocol(load_recipe("demo"), "--seeds 3").endswith("average three: --seeds 3")
     three = describe_protocol(load_recipe("demo", ("protocol.seeds=[0, 1, 2]",)))
     assert three == "4 folds by subject, 3 seeds, 2000 resamples of test subjects"
 

@@ -21,7 +21,7 @@ from pipelines.training.tables import EmbeddingTable, Targets
 
 
 class AlignmentProblem(TabularProblem):
-    """Adapters, heads and the joint transformer train; the encoders behind the embeddings are frozen.
+    """Adapters, heads and a joint network train; the encoders behind the embeddings are frozen.
 
     Tables hold one column a modality and one a teacher that fuses them; a teacher that a sample lacks adds nothing to
     the loss of that sample.
@@ -55,7 +55,8 @@ class AlignmentProblem(TabularProblem):
         task = joint + torch.stack(tasks).mean()
         weight = self._settings.weight
         total = weight * torch.stack(list(pulls.values())).sum() + (1 - weight) * task
-        return LossTerms(total=total, parts={"task": task, "task/joint": joint, **pulls}, diagnostics={})
+        parts = {"task": task, "task/joint": joint, **pulls}
+        return LossTerms(total=total, parts={name: value.detach() for name, value in parts.items()})
 
     def judge(self, outputs: Aligned, truth: tuple[Targets, dict[str, Tensor]]) -> Judgement:
         """See Problem: by the whole loss, so that neither half is traded away."""

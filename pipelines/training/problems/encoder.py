@@ -20,6 +20,9 @@ from pipelines.training.seeding import generator
 from pipelines.training.sources import Source
 from pipelines.training.tables import Targets, make_targets
 
+_EMBEDDED_AT_ONCE = 32
+"""Samples in one pass of an encoder."""
+
 
 @dataclass(frozen=True)
 class ModalityReader:
@@ -83,7 +86,7 @@ class EncoderProblem(Problem):
     def loss(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> LossTerms:
         """See Problem."""
         value = task_loss(outputs[1], truth.target, truth.labelled, self._task)
-        return LossTerms(total=value, parts={"task": value}, diagnostics={})
+        return LossTerms(total=value, parts={"task": value.detach()})
 
     def judge(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> Judgement:
         """See Problem."""
@@ -104,15 +107,14 @@ def embed(
     reader: ModalityReader,
     rows: Sequence[Sample],
     *,
-    samplings: int = 1,
-    seed: tuple[object, ...] = (),
-    batch_size: int = 32,
+    samplings: int,
+    seed: tuple[object, ...],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings (N, V, D) and outputs (N, V, C) of N > 0 samples: the first sampling regular, the others jittered."""
     network.eval()
     embeddings, outputs = [], []
-    for start in range(0, len(rows), batch_size):
-        part = rows[start : start + batch_size]
+    for start in range(0, len(rows), _EMBEDDED_AT_ONCE):
+        part = rows[start : start + _EMBEDDED_AT_ONCE]
         views = [
             network(reader.batch(part, None if view == 0 else (*seed, "sampling", view))) for view in range(samplings)
         ]

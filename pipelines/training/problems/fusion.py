@@ -13,7 +13,7 @@ from pipelines.training.tables import EmbeddingTable, Targets
 
 
 class FusionProblem(TabularProblem):
-    """Task loss of a transformer over the embeddings of several modalities; absent ones are masked."""
+    """Task loss of a fusion of modalities, or of neighbouring windows; absent ones are masked."""
 
     def __init__(self, *, network: FusionTeacher, task: Task, **shared) -> None:
         super().__init__(**shared)
@@ -28,7 +28,7 @@ class FusionProblem(TabularProblem):
     def loss(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> LossTerms:
         """See Problem."""
         value = task_loss(outputs[1], truth.target, truth.labelled, self._task)
-        return LossTerms(total=value, parts={"task": value}, diagnostics={})
+        return LossTerms(total=value, parts={"task": value.detach()})
 
     def judge(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> Judgement:
         """See Problem."""

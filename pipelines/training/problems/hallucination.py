@@ -45,7 +45,7 @@ class HallucinationProblem(TabularProblem):
     def loss(self, outputs: Mapping[str, Tensor], truth: PrivilegedTruth) -> LossTerms:
         """See Problem."""
         value = self._error(outputs, truth)
-        return LossTerms(total=value, parts={"mse": value}, diagnostics={})
+        return LossTerms(total=value, parts={"mse": value.detach()})
 
     def judge(self, outputs: Mapping[str, Tensor], truth: PrivilegedTruth) -> Judgement:
         """See Problem."""

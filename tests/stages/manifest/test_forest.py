@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from pipelines.cache.embeddings import read_embeddings
-from pipelines.errors import LeakageError
+from pipelines.cache.predictions import read_predictions
+from pipelines.corpora import task_of
+from pipelines.errors import LeakageError, SettingsError
 from pipelines.recipe import JOINT
 from pipelines.stages import evaluate, networks, run_all
 from pipelines.stages.cells import FitUnit, load_cells
@@ -49,7 +51,7 @@ def test_every_teacher_is_a_forest_on_its_own_modalities(grown):
 
 def test_what_is_distilled_of_training_clips_is_out_of_bag(grown):
     cell = _cell(grown)
-    store = networks.teacher_embeddings(cell, cell.full)
+    store = networks.teacher_embeddings(cell, cell.full, (JOINT,))
     teacher = restore_forest(load_checkpoint(cell.teacher(cell.full, JOINT)))
     rows = [row for row in cell.of(cell.full.train) if row.label is not None]
     index = store.rows([row.name for row in rows])
@@ -65,7 +67,7 @@ def test_what_is_distilled_of_training_clips_is_out_of_bag(grown):
 
 def test_a_joint_forest_is_what_others_are_aligned_to_and_stays_as_it_is(grown):
     cell = _cell(grown)
-    before = networks.teacher_embeddings(cell, cell.full).columns[networks.teacher_column(cell, JOINT)]
+    before = networks.teacher_embeddings(cell, cell.full, (JOINT,)).columns[networks.teacher_column(cell, JOINT)]
     after = read_embeddings(cell.aligned(cell.full)).columns[JOINT]
     there = before.present
     np.testing.assert_allclose(after.embeddings[there], before.embeddings[there], atol=1e-6)
@@ -100,3 +102,22 @@ def test_trees_make_the_forests_again_and_nothing_before_them(grown):
     assert {path for path in made if made[path] != before[path]} == {
         cell.teacher(cell.full, name) for name in ("faces", "tests", JOINT)
     }
+
+
+def test_forests_predict_continuous_labels_on_the_labels_own_scale(recipe_of, root, tmp_path):
+    plain = {"teachers.cross_fit": 0, "protocol.folds": 2, "distillation.methods": ["none"]}
+    recipe, workspace = recipe_of(root, strain=True, **{**FORESTS, **plain}), Workspace(tmp_path / "w")
+    run_all(recipe, workspace, workers=1)
+    for name in ("teacher-faces", "teacher-tests", "teacher-joint"):
+        predicted = read_predictions(workspace.predictions(0, 0, name), task_of(recipe.corpus))
+        assert len(predicted.scores)
+        assert (abs(predicted.scores - 60) < 25).all(), "labels lie between 45 and 70"
+
+
+def test_an_embedding_without_room_for_the_outputs_is_refused_before_any_work(grown):
+    recipe, workspace = grown
+    corpus = recipe.corpus.model_copy(update={"classes": tuple("abcdefghi")})
+    narrow = recipe.model.model_copy(update={"embedding": 8, "width": 8})
+    cell = load_cells(recipe.model_copy(update={"corpus": corpus, "model": narrow}), workspace)[0]
+    with pytest.raises(SettingsError, match=r"model\.embedding = 8 cannot hold the 9 outputs"):
+        artifacts_of(FitUnit(cell, cell.full))
