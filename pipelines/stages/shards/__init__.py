@@ -7,6 +7,7 @@ Aff-Wild2 have kinds of their own; a manifest has one a modality, named as it.
 
 from functools import partial
 
+from pipelines.cache.hdf5 import FORMAT
 from pipelines.recipe import ManifestCorpus, ModalityKind, Recipe
 from pipelines.stages.execution import Artifact
 from pipelines.stages.shards.annotations import ANNOTATIONS
@@ -42,6 +43,7 @@ def artifacts_of(unit: ShardUnit) -> list[Artifact]:
     """The one shard of a unit; its recipe keys are those of its kind only."""
     kind = kinds_of(unit.recipe)[unit.kind]
     fingerprint = Fingerprint(
-        recipe={unit.kind: kind.settings(unit), "clips": [clip.name for clip in unit.clips]}, inputs=kind.inputs(unit)
+        recipe={unit.kind: kind.settings(unit), "clips": [clip.name for clip in unit.clips], "format": FORMAT},
+        inputs=kind.inputs(unit),
     )
     return [Artifact(unit.path, fingerprint, partial(kind.build, unit), cost=len(unit.clips))]

@@ -31,6 +31,7 @@ def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
     trials: dict[str, Annotation] = {}
     for clip in unit.clips:
         try:
+            unit.start(clip.name, clip.files["annotations"], job)
             annotations = read_annotations(clip.files["annotations"])
         except UnreadableMedia as error:
             outcome.failures.append(Failure(clip.name, "annotations", str(error.file), error.reason))
@@ -75,6 +76,7 @@ def _times(clip: Clip, rows: int, rate: float, outcome: Outcome) -> np.ndarray:
 ANNOTATIONS = ShardKind(
     name="annotations",
     modalities=(),
+    layout="annotations",
     settings=lambda unit: {"frame_rate": _rate(unit)},
     inputs=lambda unit: {
         **{f"{name} annotations": file for name, file in unit.files("annotations").items()},

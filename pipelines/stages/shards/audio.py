@@ -6,10 +6,10 @@ from typing import Any
 import torch
 
 from pipelines.cache.annotations import Annotation, read_annotations
-from pipelines.cache.audio import NO_TRACK, SILENT, AudioShardWriter
+from pipelines.cache.audio import SILENT, AudioShardWriter
 from pipelines.corpora import Failure
 from pipelines.errors import UnreadableMedia
-from pipelines.media.audio import read_sound
+from pipelines.media.audio import NO_TRACK, read_sound
 from pipelines.recipe.loading import plain
 from pipelines.stages.execution import Job
 from pipelines.stages.shards.unit import Outcome, ShardKind, ShardUnit
@@ -41,8 +41,10 @@ def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
         AudioShardWriter(partial_path, unit.recipe.audio) as writer,
     ):
         try:
-            for block in read_sound(video, unit.recipe.audio.rate) if video is not None else ():
-                writer.add(block)
+            if video is not None:
+                unit.start(unit.clips[0].name, video, job)
+                for block in read_sound(video, unit.recipe.audio.rate):
+                    writer.add(block)
         except UnreadableMedia as error:
             writer.discard(error.reason)
     trials = read_annotations(unit.workspace.shard("annotations", unit.group))
@@ -65,4 +67,4 @@ def _share(writer: AudioShardWriter, trial: Annotation) -> float:
     return float(((trial.times >= start_s) & (trial.times < stop_s)).mean()) * writer.coverage
 
 
-AUDIO = ShardKind(name="audio", modalities=("audio",), settings=_settings, inputs=_inputs, build=_build)
+AUDIO = ShardKind(name="audio", modalities=("audio",), layout="audio", settings=_settings, inputs=_inputs, build=_build)

@@ -1,13 +1,15 @@
 """Shards of biosignals: waves, log-spectrograms and features of all clips of a subject at once."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from pipelines.cache.channels import ChannelArrays, write_channels
 from pipelines.corpora import Failure
 from pipelines.errors import UnreadableMedia
-from pipelines.media.biosignals import Recording, process_biosignals, read_biosignals
-from pipelines.media.features import FEATURES, extract_features
+from pipelines.media.biosignals import ChannelBatch, Recording, process_biosignals, read_biosignals
+from pipelines.media.features import FEATURES, Features, extract_features
 from pipelines.recipe import BIOSIGNALS
 from pipelines.recipe.loading import plain
 from pipelines.stages.execution import Job
@@ -30,60 +32,41 @@ def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
             job.advance(1)
             continue
         try:
+            unit.start(clip.name, files[clip.name], job)
             recordings[clip.name] = read_biosignals(files[clip.name], unit.recipe.biosignals)
         except UnreadableMedia as error:
             outcome.failures.append(Failure(clip.name, "biosignals", str(error.file), error.reason))
             job.advance(1)
-    channels = _channels(recordings, unit, job)
+    batches = process_biosignals(list(recordings.values()), unit.recipe.biosignals)
+    features = []
+    for clip, recording in recordings.items():
+        job.start(clip)
+        features.append(extract_features(recording, unit.recipe.biosignals))
+        job.advance(1)
+    arrays = {name: _arrays(name, batch, features) for name, batch in batches.items()}
     with atomic_path(job.path) as partial_path:
-        write_channels(partial_path, list(recordings), channels.arrays)
-    outcome.coverage.update({clip: {} for clip in recordings})
-    for name, channel in channels.arrays.items():
-        for row, clip in enumerate(recordings):
-            outcome.coverage[clip][name] = channels.coverage[name][row]
-            if not channel.present[row]:
-                outcome.failures.append(Failure(clip, name, str(files[clip]), channels.reasons[name][row]))
+        write_channels(partial_path, list(recordings), arrays)
+    for name, batch in batches.items():
+        outcome.add_channel(name, {clip: files[clip] for clip in recordings}, batch)
     return outcome.details()
 
 
-@dataclass(frozen=True)
-class _Channels:
-    arrays: dict[str, ChannelArrays]
-    coverage: dict[str, list[float]]
-    reasons: dict[str, tuple[str, ...]]
-
-
-def _channels(recordings: dict[str, Recording], unit: ShardUnit, job: Job) -> _Channels:
-    import numpy as np
-
-    settings = unit.recipe.biosignals
-    batches = process_biosignals(list(recordings.values()), settings)
-    features = []
-    for recording in recordings.values():
-        features.append(extract_features(recording, settings))
-        job.advance(1)
-    arrays = {}
-    for name in BIOSIGNALS:
-        values = np.array([item[name].values for item in features], np.float32).reshape(-1, len(FEATURES[name]))
-        batch = batches[name]
-        arrays[name] = ChannelArrays(
-            wave=batch.waves,
-            valid=batch.valid,
-            spectrogram=batch.spectrograms,
-            features=values,
-            feature_names=FEATURES[name],
-            present=batch.present,
-        )
-    return _Channels(
-        arrays=arrays,
-        coverage={name: batches[name].coverage for name in BIOSIGNALS},
-        reasons={name: batches[name].reasons for name in BIOSIGNALS},
+def _arrays(name: str, batch: ChannelBatch, features: Sequence[Mapping[str, Features]]) -> ChannelArrays:
+    values = np.array([item[name].values for item in features], np.float32).reshape(-1, len(FEATURES[name]))
+    return ChannelArrays(
+        wave=batch.waves,
+        valid=batch.valid,
+        spectrogram=batch.spectrograms,
+        features=values,
+        feature_names=FEATURES[name],
+        present=batch.present,
     )
 
 
 BIOSIGNAL_SHARDS = ShardKind(
     name="biosignals",
     modalities=BIOSIGNALS,
+    layout="biosignals",
     settings=_settings,
     inputs=lambda unit: unit.files("biosignals"),
     build=_build,

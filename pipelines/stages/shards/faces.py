@@ -63,7 +63,7 @@ def _build(origin: _Origin, unit: ShardUnit, job: Job) -> dict[str, Any]:
         atomic_path(job.path) as partial_path,
         FaceShardWriter(partial_path, size=unit.recipe.faces.size, storage=unit.recipe.faces.storage) as writer,
     ):
-        faces = _Faces(origin, unit.recipe.faces, writer, outcome)
+        faces = _Faces(origin, unit, job, writer, outcome)
         for clip in unit.clips:
             # A trial without a usable annotation file is recorded there, and nothing could be learned from its face.
             if clip.name in trials or not unit.recipe.corpus.continuous:
@@ -77,9 +77,15 @@ class _Faces:
     """One shard in the making: appends clips, and says where their crops come from and what could not be used."""
 
     origin: _Origin
-    settings: FaceSettings
+    unit: ShardUnit
+    job: Job
     writer: FaceShardWriter
     outcome: Outcome
+
+    @property
+    def settings(self) -> FaceSettings:
+        """Of the crops."""
+        return self.unit.recipe.faces
 
     def add(self, clip: Clip, annotation: Annotation | None) -> None:
         """Append a clip's crops."""
@@ -89,6 +95,7 @@ class _Faces:
             return
         published = None
         try:
+            self.unit.start(clip.name, file, self.job)
             if annotation is not None and crops is not None:
                 published = read_published_crops(crops, annotation.times, self.settings.size)
             # Only the trials of a video may be two people, of whom one is meant.
@@ -138,9 +145,9 @@ def _no_face(frames: ClipFrames, least: float) -> str:
 def face_shards(modality: str, *, video: str, crops: str = "") -> ShardKind:
     """Shards of a modality, made from one kind of source of the clips: videos, or crops where a clip has those."""
     origin = _Origin(modality, video, crops)
-    return ShardKind(
-        name=modality,
-        modalities=(modality,),
+    return ShardKind.of_modality(
+        modality,
+        layout="faces",
         settings=partial(_settings, origin),
         inputs=partial(_inputs, origin),
         build=partial(_build, origin),

@@ -6,7 +6,7 @@ shard again. A row without any number is a clip without this modality, which is 
 
 import hashlib
 from collections import Counter
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +45,23 @@ def _read_once(
     return read_feature_table(path, key, features, default_key=default_key)
 
 
-def _settings(modality: str, unit: ShardUnit) -> dict[str, Any]:
+def _settings(unit: ShardUnit) -> dict[str, Any]:
     table = _table(unit)
     if table is None:
         return {}
     digest = hashlib.sha256()
-    for clip in unit.files(modality):
+    for clip in unit.files(unit.kind):
         digest.update(f"{clip}\n".encode() + table.rows[clip].tobytes())
     return {"names": list(table.names), "rows": digest.hexdigest()[:16]}
 
 
-def _inputs(modality: str, unit: ShardUnit) -> dict[str, Path]:
-    return unit.files(modality) if _table(unit) is None else {}
+def _inputs(unit: ShardUnit) -> dict[str, Path]:
+    return unit.files(unit.kind) if _table(unit) is None else {}
 
 
-def _build(modality: str, unit: ShardUnit, job: Job) -> dict[str, Any]:
-    outcome, table, files = Outcome(), _table(unit), unit.files(modality)
-    rows = _read_files(modality, unit, outcome) if table is None else {clip: table.rows[clip] for clip in files}
+def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
+    modality, outcome, table, files = unit.kind, Outcome(), _table(unit), unit.files(unit.kind)
+    rows = _read_files(unit, outcome) if table is None else {clip: table.rows[clip] for clip in files}
     values = np.stack(list(rows.values())) if rows else np.zeros((0, 0), np.float32)
     shares = [float(np.isfinite(numbers).mean()) for numbers in rows.values()]
     names = None if table is None else table.names
@@ -77,28 +77,22 @@ def _build(modality: str, unit: ShardUnit, job: Job) -> dict[str, Any]:
     return {**outcome.details(), **({WIDTH: values.shape[1]} if rows else {})}
 
 
-def _read_files(modality: str, unit: ShardUnit, outcome: Outcome) -> dict[str, np.ndarray]:
+def _read_files(unit: ShardUnit, outcome: Outcome) -> dict[str, np.ndarray]:
     rows: dict[str, np.ndarray] = {}
-    files = unit.files(modality)
+    files = unit.files(unit.kind)
     for clip, file in files.items():
         try:
             rows[clip] = read_feature_vector(file)
         except UnreadableMedia as error:
-            outcome.failures.append(Failure(clip, modality, str(error.file), error.reason))
+            outcome.failures.append(Failure(clip, unit.kind, str(error.file), error.reason))
     widths = Counter(map(len, rows.values()))
     usual = max(widths, key=lambda width: widths[width]) if widths else 0
     for clip in [clip for clip, values in rows.items() if len(values) != usual]:
         reason = f"{len(rows.pop(clip))} features, where other clips of {unit.group} have {usual}"
-        outcome.failures.append(Failure(clip, modality, str(files[clip]), reason))
+        outcome.failures.append(Failure(clip, unit.kind, str(files[clip]), reason))
     return rows
 
 
 def feature_shards(modality: str) -> ShardKind:
     """Shards of a modality of features, which lie in a table, or in a file a clip."""
-    return ShardKind(
-        name=modality,
-        modalities=(modality,),
-        settings=partial(_settings, modality),
-        inputs=partial(_inputs, modality),
-        build=partial(_build, modality),
-    )
+    return ShardKind.of_modality(modality, settings=_settings, inputs=_inputs, build=_build)

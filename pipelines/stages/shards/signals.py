@@ -1,6 +1,5 @@
 """Shards of a manifest's signals: waves and log-spectrograms of all clips of a group at once."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,33 +27,25 @@ def _settings(unit: ShardUnit) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in ("column", "normalisation")}
 
 
-def _build(modality: str, unit: ShardUnit, job: Job) -> dict[str, Any]:
-    settings, outcome, files = _modality(unit), Outcome(), unit.files(modality)
+def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
+    settings, outcome, files = _modality(unit), Outcome(), unit.files(unit.kind)
     signals: dict[str, np.ndarray] = {}
     for clip, file in files.items():
         try:
+            unit.start(clip, file, job)
             signals[clip] = read_signal(file, settings.channel)
         except UnreadableMedia as error:
-            outcome.failures.append(Failure(clip, modality, str(error.file), error.reason))
+            outcome.failures.append(Failure(clip, unit.kind, str(error.file), error.reason))
         job.advance(1)
     job.advance(len(unit.clips) - len(files))
     batch = process_signals(list(signals.values()), settings)
     arrays = ChannelArrays(present=batch.present, wave=batch.waves, valid=batch.valid, spectrogram=batch.spectrograms)
     with atomic_path(job.path) as partial_path:
-        write_channels(partial_path, list(signals), {modality: arrays})
-    for clip, share, reason in zip(signals, batch.coverage, batch.reasons, strict=True):
-        outcome.coverage[clip] = {modality: share}
-        if reason:
-            outcome.failures.append(Failure(clip, modality, str(files[clip]), reason))
+        write_channels(partial_path, list(signals), {unit.kind: arrays})
+    outcome.add_channel(unit.kind, {clip: files[clip] for clip in signals}, batch)
     return outcome.details()
 
 
 def signal_shards(modality: str) -> ShardKind:
     """Shards of a modality of sampled signals."""
-    return ShardKind(
-        name=modality,
-        modalities=(modality,),
-        settings=_settings,
-        inputs=lambda unit: unit.files(modality),
-        build=partial(_build, modality),
-    )
+    return ShardKind.of_modality(modality, settings=_settings, build=_build)

@@ -6,18 +6,17 @@ track that is shorter is missing, with a reason, because nothing could fill it u
 that takes, so memory does not grow with its length.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from pipelines.cache.audio import NO_TRACK, SILENCE, SILENT
+from pipelines.cache.audio import SILENCE, SILENT
 from pipelines.cache.channels import ChannelArrays, write_channels
 from pipelines.corpora import Failure
 from pipelines.errors import UnreadableMedia
-from pipelines.media.audio import SoundBlock, read_sound
+from pipelines.media.audio import NO_TRACK, SoundBlock, read_sound
 from pipelines.media.log_mel import analysis_samples, log_mel
 from pipelines.recipe import AudioSettings, ClipWindow, Recipe
 from pipelines.recipe.loading import plain
@@ -39,12 +38,13 @@ def _settings(unit: ShardUnit) -> dict[str, Any]:
     return {**plain(unit.recipe.audio), "start": window.start, "stop": window.stop}
 
 
-def _build(modality: str, unit: ShardUnit, job: Job) -> dict[str, Any]:
+def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
     torch.set_num_threads(1)  # one process a processor: torch's own threads would only fight over it
-    outcome, settings, files = Outcome(), unit.recipe.audio, unit.files(modality)
+    modality, outcome, settings, files = unit.kind, Outcome(), unit.recipe.audio, unit.files(unit.kind)
     heard: dict[str, np.ndarray] = {}
     for clip, file in files.items():
         try:
+            unit.start(clip, file, job)
             heard[clip] = hear(file, settings, _window(unit.recipe))
             outcome.coverage[clip] = {modality: 1.0}
         except UnreadableMedia as error:
@@ -114,10 +114,4 @@ def _columns(settings: AudioSettings) -> int:
 
 def sound_shards(modality: str) -> ShardKind:
     """Shards of a modality of sound files, or of videos with sound."""
-    return ShardKind(
-        name=modality,
-        modalities=(modality,),
-        settings=_settings,
-        inputs=lambda unit: unit.files(modality),
-        build=partial(_build, modality),
-    )
+    return ShardKind.of_modality(modality, settings=_settings, build=_build)

@@ -1,11 +1,13 @@
 """What all kinds of shards share: the unit of work, and what is remembered of its making."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pipelines.corpora import Clip, Failure
+from pipelines.errors import UnreadableMedia
+from pipelines.media.biosignals import ChannelBatch
 from pipelines.recipe import ManifestCorpus, ManifestModality, Recipe
 from pipelines.stages.execution import Job
 from pipelines.workspace import Workspace
@@ -13,13 +15,37 @@ from pipelines.workspace import Workspace
 
 @dataclass(frozen=True)
 class ShardUnit:
-    """The clips of one group that go into one shard."""
+    """The clips of one group that go into one shard.
+
+    Attributes:
+        kind: of shard.
+        group: of the clips.
+        clips: all of the group.
+        recipe: the whole one.
+        workspace: where the shard belongs.
+        skipped: clip -> why no process is to read it again.
+    """
 
     kind: str
     group: str
     clips: tuple[Clip, ...]
     recipe: Recipe
     workspace: Workspace
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    def without(self, clip: str, reason: str) -> "ShardUnit":
+        """The same shard, with a clip that is left alone and recorded as failed."""
+        return replace(self, skipped={**self.skipped, clip: reason})
+
+    def start(self, clip: str, file: Path, job: Job) -> None:
+        """Say that a clip's file is read next.
+
+        Raises:
+            UnreadableMedia: the clip is to be left alone.
+        """
+        if clip in self.skipped:
+            raise UnreadableMedia(file, self.skipped[clip])
+        job.start(clip)
 
     @property
     def path(self) -> Path:
@@ -44,6 +70,7 @@ class ShardKind:
     Attributes:
         name: of the kind, and of its folder in the cache.
         modalities: columns of coverage that it fills; none for what is no modality.
+        layout: of its files, see `pipelines.cache.contents`.
         settings: what shapes the shard, as plain values.
         inputs: name -> file it is made from.
         build: writes it; returns the details of its sidecar, see `Outcome`.
@@ -51,9 +78,23 @@ class ShardKind:
 
     name: str
     modalities: tuple[str, ...]
+    layout: str
     settings: Callable[[ShardUnit], Any]
     inputs: Callable[[ShardUnit], Mapping[str, Path]]
     build: Callable[[ShardUnit, Job], dict[str, Any]]
+
+    @classmethod
+    def of_modality(
+        cls,
+        modality: str,
+        *,
+        layout: str = "biosignals",
+        settings: Callable[[ShardUnit], Any],
+        build: Callable[[ShardUnit, Job], dict[str, Any]],
+        inputs: Callable[[ShardUnit], Mapping[str, Path]] = lambda unit: unit.files(unit.kind),
+    ) -> "ShardKind":
+        """A kind that holds one modality and is named as it is, made from the modality's own files."""
+        return cls(name=modality, modalities=(modality,), layout=layout, settings=settings, inputs=inputs, build=build)
 
 
 @dataclass
@@ -69,6 +110,13 @@ class Outcome:
     coverage: dict[str, dict[str, float]] = field(default_factory=dict)
     attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+
+    def add_channel(self, name: str, files: Mapping[str, Path], batch: ChannelBatch) -> None:
+        """What can be used of a channel of the clips that `batch` was made of, and why not where it cannot."""
+        for (clip, file), share, reason in zip(files.items(), batch.coverage, batch.reasons, strict=True):
+            self.coverage.setdefault(clip, {})[name] = share
+            if reason:
+                self.failures.append(Failure(clip, name, str(file), reason))
 
     def details(self) -> dict[str, Any]:
         """Plain values for the sidecar."""
