@@ -13,11 +13,13 @@ from mtpkd_cli import (
     extract_audio,
     extract_biosignals,
     init,
+    inspect,
     methods,
     preprocess,
     run,
     train_teachers,
     validate,
+    verify,
 )
 from pipelines.errors import MtpkdError
 
@@ -34,6 +36,8 @@ app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("validate")(validate.validate)
 app.command("preprocess")(preprocess.preprocess)
+app.command("verify")(verify.verify)
+app.command("inspect")(inspect.inspect)
 app.command("train-teachers")(train_teachers.train_teachers)
 app.command("align")(align.align)
 app.command("distill")(distill.distill)

@@ -33,17 +33,30 @@ SHIPPED = {
 
 ROOT_HELP = "Where it lies; of a manifest its recipe, or the folder with recipe.yaml."
 
+OnlyOption = Annotated[
+    str | None, typer.Option("--only", help="Build just this part: faces, biosignals, audio, ... of the corpus.")
+]
+ClipTimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--clip-timeout",
+        min=1,
+        help="Seconds after which a clip counts as failed.",
+        show_default="600, of continuous labels 7200",
+    ),
+]
+
 
 def preprocess(
     corpus: Annotated[CorpusName, typer.Argument(help="Which corpus to read.")],
     root: Annotated[Path | None, typer.Argument(help=ROOT_HELP, show_default="data/CORPUS")] = None,
     workspace: NewWorkspaceOption = None,
-    only: Annotated[
-        str | None, typer.Option("--only", help="Build just this part: faces, biosignals, audio, ... of the corpus.")
-    ] = None,
+    only: OnlyOption = None,
     detector: Annotated[DetectorName | None, typer.Option("--detector", help="Face detector.")] = None,
     workers: WorkersOption = None,
     max_failures: MaxFailuresOption = 0.05,
+    clip_timeout: ClipTimeoutOption = None,
+    repair: Annotated[bool, typer.Option("--repair", help="First remove what `mtpkd verify` finds broken.")] = False,
 ) -> None:
     """Raw corpus -> face crops, signals, sound and features in HDF5 shards, clips.csv and failures.csv."""
     from pipelines.recipe.loading import load_recipe, override_recipe
@@ -61,7 +74,15 @@ def preprocess(
     if detector is not None:
         changes["faces.detector"] = detector.value
     recipe = override_recipe(recipe, **changes)
-    stage.run(recipe, place, only=only, workers=workers, max_failures=max_failures)
+    stage.run(
+        recipe,
+        place,
+        only=only,
+        workers=workers,
+        max_failures=max_failures,
+        clip_timeout=clip_timeout,
+        repairing=repair,
+    )
 
 
 def manifest_recipe(root: Path | None) -> "Recipe":

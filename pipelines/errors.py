@@ -29,6 +29,14 @@ class MissingArtifact(MtpkdError):
     """A stage was started before the stage that writes its input."""
 
 
+class WorkspaceInUse(MtpkdError):
+    """Another process is writing in the workspace."""
+
+
+class CannotWrite(MtpkdError):
+    """A disk is full, or a folder may not be written to."""
+
+
 class LeakageError(MtpkdError):
     """Something learned from subjects that it must not have seen."""
 
@@ -49,6 +57,27 @@ class UnreadableMedia(MtpkdError):
     def __reduce__(self):
         # Exceptions cross process borders; the default would replay the joined message as `file`.
         return type(self), (self.file, self.reason)
+
+
+class DamagedFile(MtpkdError):
+    """A file of the workspace that is not there, or not what was written.
+
+    Args:
+        file: the file at fault.
+        reason: what is wrong with it, as the rest of a sentence that begins with its name.
+        remedy: what to do about it.
+    """
+
+    def __init__(
+        self, file: Path | str, reason: str, remedy: str = "delete it and run the stage that wrote it again"
+    ) -> None:
+        super().__init__(f"{file} {reason}: {remedy}")
+        self.file = Path(file)
+        self.reason = reason
+        self.remedy = remedy
+
+    def __reduce__(self):
+        return type(self), (self.file, self.reason, self.remedy)
 
 
 class TrainingDiverged(MtpkdError):

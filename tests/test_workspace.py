@@ -10,6 +10,7 @@ from pipelines.workspace import (
     Workspace,
     atomic_path,
     identify,
+    is_as_written,
     is_unchanged,
     read_sidecar,
     sidecar,
@@ -69,6 +70,39 @@ def test_a_damaged_artifact_and_a_missing_sidecar_are_noticed(made):
     assert stale_reason(path, fingerprint) == "an earlier run was interrupted"
     path.unlink()
     assert stale_reason(path, fingerprint) == "not there yet"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"inputs": []},
+        {"inputs": {"source": {"size": "5"}}},
+        {"artifact": None},
+        {"artifact": {"sha256": 3, "size": 1, "mtime_ns": 1}},
+        {"details": 1},
+        {"version": None},
+    ],
+)
+def test_a_sidecar_that_nobody_here_wrote_counts_as_none(made, change):
+    path, fingerprint, _ = made
+    sidecar(path).write_text(json.dumps({**read_sidecar(path), **change}))
+    assert read_sidecar(path) is None
+    assert stale_reason(path, fingerprint) == "an earlier run was interrupted"
+    assert identify(path)["size"] == path.stat().st_size
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", "[" * 100_000, "9" * 5000, "\0"])
+def test_json_beside_a_raw_file_is_no_sidecar(tmp_path, text):
+    (tmp_path / "video.mp4").write_bytes(b"video")
+    (tmp_path / "video.mp4.json").write_text(text)
+    assert identify(tmp_path / "video.mp4")["size"] == 5
+
+
+def test_a_changed_value_of_a_sidecar_shows(made):
+    record = read_sidecar(made[0])
+    assert is_as_written(record)
+    assert not is_as_written({**record, "details": {"clips": 8}})
+    assert is_as_written({name: value for name, value in record.items() if name != "checksum"})
 
 
 def test_another_version_makes_it_again(made):

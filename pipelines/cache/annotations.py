@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from pipelines.cache.hdf5 import create, dataset, names, open_for_reading
+from pipelines.cache.hdf5 import NUMBER, create, fixed_text, names, open_for_reading, values
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +24,7 @@ class Annotation:
 def write_annotations(path: Path, trials: Mapping[str, Annotation]) -> None:
     """Write a whole shard; `path` is given by `atomic_path`."""
     with create(path, "annotations") as file:
-        file["clips"] = np.array(list(trials), dtype=h5py.string_dtype())
+        file["clips"] = fixed_text(list(trials))
         for clip, annotation in trials.items():
             group = file.create_group(f"trials/{clip}")
             group["values"] = annotation.values.astype("float32", copy=False)
@@ -35,7 +34,8 @@ def write_annotations(path: Path, trials: Mapping[str, Annotation]) -> None:
 def read_annotations(path: Path) -> dict[str, Annotation]:
     """Read a whole shard. Raises MtpkdError for a damaged file."""
     with open_for_reading(path, "annotations") as file:
-        return {
-            clip: Annotation(dataset(file, f"trials/{clip}/values")[()], dataset(file, f"trials/{clip}/times")[()])
-            for clip in names(file)
-        }
+        trials = {}
+        for clip in names(file):
+            known = values(file, f"trials/{clip}/values", (None, None), NUMBER)
+            trials[clip] = Annotation(known, values(file, f"trials/{clip}/times", known.shape[:1], NUMBER))
+        return trials

@@ -8,18 +8,19 @@ Layout: log_mel (n, mels) float16 decibels, column i of the spectrogram as a row
 sound. Half the size of float32, for an error of .03 dB at most (the step of float16 between 64 and 128).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.cache.hdf5 import attribute, create, dataset, open_for_reading
-from pipelines.media.audio import SoundBlock
+from pipelines.cache.hdf5 import NUMBER, create, dataset, fixed_text, number, open_for_reading, part, text, values
+from pipelines.errors import DamagedFile
+from pipelines.media.audio import NO_TRACK, SoundBlock
 from pipelines.media.log_mel import LogMelStream, analysis_samples
 from pipelines.recipe import AudioSettings
 
 SILENCE = 1e-4
 """A track that nowhere exceeds -80 dBFS was recorded without a microphone."""
-NO_TRACK = "there is no sound track"
 SILENT = "the track is silent"
 _CHUNK_ROWS = 128
 
@@ -121,9 +122,19 @@ class AudioShardWriter:
             for columns in self._stream.finish():
                 self._append(columns)
         start_s, stop_s = self.span or (0.0, 0.0)
-        facts = {"rate": self._rate, "hop_s": self._hop_s, "start_s": start_s, "stop_s": stop_s, "reason": self.reason}
-        self._file.attrs.update(facts)
+        facts = {"rate": self._rate, "hop_s": self._hop_s, "start_s": start_s, "stop_s": stop_s}
+        self._file.attrs.update({**facts, "reason": fixed_text(self.reason)})
         self._file["gaps"] = np.array([] if self.reason else self._gaps, "float64").reshape(-1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Sound to look at: log_mel (n, mels) float32 decibels over start_s to stop_s, and gaps (G, 2) in seconds."""
+
+    log_mel: np.ndarray
+    start_s: float
+    stop_s: float
+    gaps: np.ndarray
 
 
 class AudioShard:
@@ -136,12 +147,12 @@ class AudioShard:
     def __init__(self, path: Path) -> None:
         self._file = open_for_reading(path, "audio")
         self._path = path
-        self._data = dataset(self._file, "log_mel")
-        self._gaps = dataset(self._file, "gaps")[()]
-        self._hop_s = float(attribute(self._file, "hop_s"))
-        self._start_s = float(attribute(self._file, "start_s"))
-        self._stop_s = float(attribute(self._file, "stop_s"))
-        self.reason = str(attribute(self._file, "reason"))
+        self._data = dataset(self._file, "log_mel", (None, None), NUMBER)
+        self._gaps = values(self._file, "gaps", (None, 2), NUMBER)
+        self._hop_s, self._start_s, self._stop_s = (number(self._file, name) for name in ("hop_s", "start_s", "stop_s"))
+        if self._hop_s <= 0:
+            raise DamagedFile(path, f"has columns of sound {self._hop_s:g} s apart")
+        self.reason = text(self._file, "reason")
         """Why the track counts as missing; empty where it can be used."""
 
     @property
@@ -177,7 +188,25 @@ class AudioShard:
         columns = self._columns(seconds)
         first = round((centre_s - self._start_s) / self._hop_s) - columns // 2
         first = min(max(first, 0), len(self._data) - columns)
-        return self._data[first : first + columns].T[None].astype("float32")
+        return part(self._data, slice(first, first + columns)).T[None].astype("float32")
+
+    def stretch(self, start_s: float, stop_s: float, most: int) -> Stretch:
+        """A part of the track for looking at: neighbouring columns are averaged until at most `most` are left.
+
+        Holds one block of the track at a time, however long it is.
+
+        Raises:
+            KeyError: there is no sound.
+        """
+        if not self.is_present:
+            raise KeyError(f"{self._path} has no sound: {self.reason}")
+        first = min(max(round((start_s - self._start_s) / self._hop_s), 0), len(self._data) - 1)
+        last = min(max(round((stop_s - self._start_s) / self._hop_s), first) + 1, len(self._data))
+        size = -(-(last - first) // most)
+        blocks = (part(self._data, slice(at, min(at + size, last))) for at in range(first, last, size))
+        means = np.stack([block.mean(axis=0, dtype="float32") for block in blocks])
+        begin_s = self._start_s + (first - 0.5) * self._hop_s
+        return Stretch(means, begin_s, begin_s + len(means) * size * self._hop_s, self._gaps)
 
     def close(self) -> None:
         """Close the file."""

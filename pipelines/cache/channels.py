@@ -13,10 +13,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pipelines.cache.hdf5 import create, dataset, names, open_for_reading
+from pipelines.cache.hdf5 import attribute, create, dataset, fixed_text, holds, names, open_for_reading, part
+from pipelines.errors import DamagedFile
 
 _LAYOUT = "biosignals"
-_PARTS = ("wave", "valid", "spectrogram", "features", "present")
+_DIMENSIONS = {"wave": 2, "valid": 2, "spectrogram": 3, "features": 2, "present": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,24 +35,25 @@ class ChannelArrays:
 def write_channels(path: Path, clips: Sequence[str], channels: Mapping[str, ChannelArrays]) -> None:
     """Write a whole shard; `path` is given by `atomic_path`."""
     with create(path, _LAYOUT) as file:
-        file["clips"] = np.array(list(clips), dtype=h5py.string_dtype())
+        file["clips"] = fixed_text(list(clips))
         for name, channel in channels.items():
             group = file.create_group(name)
-            for part in _PARTS:
-                values = getattr(channel, part)
-                if values is not None:
-                    group[part] = values
+            for name_of_part in _DIMENSIONS:
+                stored = getattr(channel, name_of_part)
+                if stored is not None:
+                    group[name_of_part] = stored
             if channel.feature_names is not None:
-                group.attrs["features"] = list(channel.feature_names)
+                group.attrs["features"] = fixed_text(channel.feature_names)
 
 
 class ChannelShard:
     """Reads single clips of a shard. Not shared between processes: each opens its own."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open_for_reading(path, _LAYOUT)
+        self._file, self._path = open_for_reading(path, _LAYOUT), path
         self._rows = {clip: row for row, clip in enumerate(names(self._file))}
         self._small: dict[str, np.ndarray] = {}
+        self._large: dict[str, h5py.Dataset] = {}
 
     @property
     def clips(self) -> tuple[str, ...]:
@@ -72,17 +74,42 @@ class ChannelShard:
             raise KeyError(f"{clip} has no usable {channel}")
         row = self._rows[clip]
         if view == "wave":
-            parts = [dataset(self._file, f"{channel}/{part}")[row] for part in ("wave", "valid")]
+            parts = [part(self._dataset(f"{channel}/{name}"), row) for name in ("wave", "valid")]
+            if parts[0].shape != parts[1].shape:
+                raise DamagedFile(self._path, f"has {channel} whose mask is not of the length of its wave")
             return np.stack(parts).astype("float32")
         if view == "features":
             return self._whole(f"{channel}/features")[row].copy()
-        return dataset(self._file, f"{channel}/{view}")[row][None]
+        return part(self._dataset(f"{channel}/{view}"), row)[None]
+
+    def feature_names(self, channel: str) -> tuple[str, ...]:
+        """Names of a channel's features; their numbers, where the features came without names."""
+        stored = self._dataset(f"{channel}/features")
+        width = stored.shape[1]
+        names_of_features = attribute(self._file, "features", of=channel)
+        if names_of_features is None:
+            return tuple(map(str, range(width)))
+        found = tuple(map(str, np.atleast_1d(names_of_features).tolist()))
+        if len(found) != width:
+            raise DamagedFile(self._path, f"has {len(found)} names of {width} features of {channel}")
+        return found
+
+    def has_features(self, channel: str) -> bool:
+        """Whether features were computed of a channel."""
+        return holds(self._file, f"{channel}/features")
 
     def _whole(self, name: str) -> np.ndarray:
         """A dataset of a few numbers a clip, read once: it is asked for with every sample of every epoch."""
         if name not in self._small:
-            self._small[name] = dataset(self._file, name)[()]
+            self._small[name] = part(self._dataset(name))
         return self._small[name]
+
+    def _dataset(self, name: str) -> h5py.Dataset:
+        """Opened and judged once, for the same reason."""
+        if name not in self._large:
+            dimensions = _DIMENSIONS[name.rpartition("/")[2]]
+            self._large[name] = dataset(self._file, name, (len(self._rows), *(None,) * (dimensions - 1)))
+        return self._large[name]
 
     def close(self) -> None:
         """Close the file."""

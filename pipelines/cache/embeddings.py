@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from pipelines.cache.hdf5 import create, dataset, members, names, open_for_reading
+from pipelines.cache.hdf5 import MASK, NUMBER, create, fixed_text, holds, members, names, open_for_reading, values
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class EmbeddingStore:
 def write_embeddings(path: Path, store: EmbeddingStore) -> None:
     """Write a whole store; `path` is given by `atomic_path`."""
     with create(path, "embeddings") as file:
-        file["clips"] = np.array(list(store.clips), dtype=h5py.string_dtype())
+        file["clips"] = fixed_text(list(store.clips))
         for name, column in store.columns.items():
             group = file.create_group(f"columns/{name}")
             group["embeddings"] = column.embeddings.astype("float32", copy=False)
@@ -57,12 +56,13 @@ def write_embeddings(path: Path, store: EmbeddingStore) -> None:
 def read_embeddings(path: Path) -> EmbeddingStore:
     """Read a whole store. Raises MtpkdError for a damaged file."""
     with open_for_reading(path, "embeddings") as file:
-        columns = {}
+        clips, columns = tuple(names(file)), {}
+        shape = (len(clips), None, None)
         for name in members(file, "columns"):
             where = f"columns/{name}"
             columns[name] = Column(
-                embeddings=dataset(file, f"{where}/embeddings")[()],
-                present=dataset(file, f"{where}/present")[()],
-                outputs=dataset(file, f"{where}/outputs")[()] if f"{where}/outputs" in file else None,
+                embeddings=values(file, f"{where}/embeddings", shape, NUMBER),
+                present=values(file, f"{where}/present", shape[:1], MASK),
+                outputs=values(file, f"{where}/outputs", shape, NUMBER) if holds(file, f"{where}/outputs") else None,
             )
-        return EmbeddingStore(clips=tuple(names(file)), columns=columns)
+        return EmbeddingStore(clips=clips, columns=columns)

@@ -13,10 +13,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from pipelines.cache.hdf5 import attribute, create, dataset, names, open_for_reading
+from pipelines.cache.hdf5 import (
+    MASK,
+    NUMBER,
+    WHOLE,
+    create,
+    dataset,
+    fixed_text,
+    names,
+    number,
+    open_for_reading,
+    part,
+    text,
+    values,
+)
+from pipelines.errors import DamagedFile, UnreadableMedia
 from pipelines.media.faces import FaceCrop, decode_jpeg, encode_jpeg
 
 _CHUNK_BYTES = 1 << 16
@@ -68,7 +81,7 @@ class FaceShardWriter:
 
     def __init__(self, path: Path, *, size: int, storage: str) -> None:
         self._file = create(path, "faces")
-        self._file.attrs["storage"] = storage
+        self._file.attrs["storage"] = fixed_text(storage)
         self._file.attrs["size"] = size
         self._raw = storage == "raw"
         if self._raw:
@@ -135,7 +148,7 @@ class FaceShardWriter:
         valid = _joined([index.valid() for index in indices], "bool")
         stored = _joined([index.stored for index in indices], "int64")
         last = np.cumsum([len(index.times) for index in indices], dtype="int64")
-        self._file["clips"] = np.array(self._clips, dtype=h5py.string_dtype())
+        self._file["clips"] = fixed_text(self._clips)
         self._file["ranges"] = np.stack([np.concatenate([[0], last])[:-1], last], 1).astype("int64")
         self._file["valid"] = valid
         self._file["times"] = _joined([index.times for index in indices], "float64")
@@ -155,14 +168,19 @@ class FaceShard:
     """Reads windows of a shard. Not shared between processes: each opens its own."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open_for_reading(path, "faces")
-        self.size = int(attribute(self._file, "size"))
-        self._ranges = dict(zip(names(self._file), dataset(self._file, "ranges")[()].tolist(), strict=True))
-        self._valid = dataset(self._file, "valid")[()]
-        self._times = dataset(self._file, "times")[()]
-        self._raw = attribute(self._file, "storage") == "raw"
-        self._index = dataset(self._file, "rows" if self._raw else "offsets")[()]
-        self._data = dataset(self._file, "pixels" if self._raw else "bytes")
+        self._file, self._path = open_for_reading(path, "faces"), path
+        self.size = int(number(self._file, "size"))
+        clips = names(self._file)
+        self._ranges = dict(zip(clips, values(self._file, "ranges", (len(clips), 2), WHOLE).tolist(), strict=True))
+        self._valid = values(self._file, "valid", (None,), MASK)
+        self._times = values(self._file, "times", self._valid.shape, NUMBER)
+        self._raw = text(self._file, "storage") == "raw"
+        if self._raw:
+            self._index = values(self._file, "rows", self._valid.shape, WHOLE)
+            self._data = dataset(self._file, "pixels", (None, self.size, self.size, 3), WHOLE)
+        else:
+            self._index = values(self._file, "offsets", (len(self._valid) + 1,), WHOLE)
+            self._data = dataset(self._file, "bytes", (None,), WHOLE)
 
     @property
     def clips(self) -> tuple[str, ...]:
@@ -179,6 +197,7 @@ class FaceShard:
 
         Raises:
             IndexError: a frame outside the clip, or one without a face.
+            DamagedFile: what is stored of a frame is no crop.
         """
         first, last = self._ranges[clip]
         out = np.empty((len(frames), self.size, self.size, 3), np.uint8)
@@ -186,11 +205,24 @@ class FaceShard:
             row = first + int(frame)
             if not first <= row < last or not self._valid[row]:
                 raise IndexError(f"{clip}: frame {frame} is outside the clip or shows no face")
-            if self._raw:
-                out[position] = self._data[self._index[row]]
-            else:
-                out[position] = decode_jpeg(self._data[self._index[row] : self._index[row + 1]].tobytes())
+            out[position] = self._stored(row)
         return out
+
+    def _stored(self, row: int) -> np.ndarray:
+        first = int(self._index[row])
+        stop = first + 1 if self._raw else int(self._index[row + 1])
+        if not 0 <= first < stop <= len(self._data):
+            raise DamagedFile(self._path, f"has no crop of its frame {row}")
+        found = part(self._data, slice(first, stop))
+        if self._raw:
+            return found[0]
+        try:
+            image = decode_jpeg(found.tobytes())
+        except UnreadableMedia as error:
+            raise DamagedFile(self._path, f"has a frame {row} that is no crop ({error.reason})") from None
+        if image.shape != (self.size, self.size, 3):
+            raise DamagedFile(self._path, f"has a crop of shape {image.shape}, its size is {self.size}")
+        return image
 
     def close(self) -> None:
         """Close the file."""

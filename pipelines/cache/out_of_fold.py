@@ -11,7 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.errors import MtpkdError
 from pipelines.workspace import write_csv
+
+_AGAIN = "delete it and run `mtpkd align` again"
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,23 @@ def write_out_of_fold(path: Path, clips: Sequence[str], names: Sequence[str], ju
 
 
 def read_out_of_fold(paths: Sequence[Path], clips: Sequence[str], names: Sequence[str], num_outputs: int) -> OutOfFold:
-    """What was said of some clips, put together from the files of all fits; NaN for a clip that is in none."""
+    """What was said of some clips, put together from the files of all fits; NaN for a clip that is in none.
+
+    Raises:
+        MtpkdError: a file that does not hold what these teachers say.
+    """
     columns = [*names, *_columns(names, num_outputs)]
     known: dict[str, list[float]] = {}
     for path in paths:
         with path.open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                known[row["clip"]] = [float(row[name] or "nan") for name in columns]
+            reader = csv.DictReader(stream)
+            if not {"clip", *columns} <= set(reader.fieldnames or ()):
+                raise MtpkdError(f"{path}: columns clip, {', '.join(columns)} expected: {_AGAIN}")
+            for row in reader:
+                try:
+                    known[row["clip"]] = [float(row[name] or "nan") for name in columns]
+                except ValueError as error:
+                    raise MtpkdError(f"{path}, line {reader.line_num}: {error}: {_AGAIN}") from None
     nothing = [np.nan] * len(columns)
     values = np.array([known.get(clip, nothing) for clip in clips]).reshape(len(clips), len(columns))
     losses, outputs = values[:, : len(names)], values[:, len(names) :]

@@ -75,7 +75,7 @@ def read_predictions(path: Path, task: Task) -> Predictions:
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream)
         if not {"clip", "group", *targets, *columns} <= set(reader.fieldnames or ()):
-            raise MtpkdError(f"{path}: columns clip, group, {', '.join(targets + columns)} expected: delete it")
+            raise MtpkdError(f"{path}: columns clip, group, {', '.join(targets + columns)} expected: {_AGAIN}")
         rows = list(reader)
     number = int if task.kind == "classes" else float
     try:

@@ -1,15 +1,19 @@
 """clips.csv and failures.csv: what is in the cache, and what could not be."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
+from pipelines.corpora.clip import Failure
 from pipelines.errors import MtpkdError
 from pipelines.workspace import write_csv
 
 COVERAGE = "coverage_"
 LABEL = "label_"
+FAILURE_COLUMNS = ("clip", "modality", "file", "reason")
 _FIXED = ("clip", "group", "label", "class")
 
 
@@ -56,11 +60,14 @@ def write_clips(path: Path, rows: Sequence[ClipRow], *, dimensions: Sequence[str
 
 def read_clips(path: Path) -> list[ClipRow]:
     """Read clips.csv. Raises MtpkdError naming the line of a row that cannot be read."""
-    with path.open(newline="", encoding="utf-8") as stream:
+    with _opened(path) as stream:
         reader = csv.DictReader(stream)
         columns = reader.fieldnames or []
         if not set(_FIXED) <= set(columns):
-            raise MtpkdError(f"{path}: columns {', '.join(_FIXED)} expected, found {', '.join(columns) or 'none'}")
+            found = ", ".join(columns) or "none"
+            raise MtpkdError(
+                f"{path}: columns {', '.join(_FIXED)} expected, found {found}: run `mtpkd preprocess` again"
+            )
         dimensions, coverage = ([name for name in columns if name.startswith(start)] for start in (LABEL, COVERAGE))
         attributes = [name for name in columns if name not in {*_FIXED, *dimensions, *coverage}]
         rows = []
@@ -70,6 +77,27 @@ def read_clips(path: Path) -> list[ClipRow]:
             except (ValueError, TypeError) as error:
                 raise MtpkdError(f"{path}, line {reader.line_num}: {error}: run `mtpkd preprocess` again") from None
     return rows
+
+
+def read_failures(path: Path) -> list[Failure]:
+    """Read failures.csv, which does not say which are tolerated. Raises MtpkdError where it is another table."""
+    with _opened(path) as stream:
+        reader = csv.reader(stream)
+        header = next(reader, [])
+        lines = list(reader)
+    if tuple(header) != FAILURE_COLUMNS or any(len(line) != len(header) for line in lines):
+        expected = ", ".join(FAILURE_COLUMNS)
+        raise MtpkdError(f"{path}: columns {expected} expected in every line: run `mtpkd preprocess` again")
+    return [Failure(clip, modality, file, reason) for clip, modality, file, reason in lines]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        try:
+            yield stream
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise MtpkdError(f"{path}: no table ({error}): run `mtpkd preprocess` again") from None
 
 
 def _label_cells(row: ClipRow, dimensions: int) -> list[object]:

@@ -24,12 +24,16 @@ from av.error import FFmpegError
 from pipelines.errors import UnreadableMedia
 from pipelines.media.container import demux, find_video, open_container, told
 
+NO_TRACK = "there is no sound track"
+"""Reason why there is no sound of a recording: nothing went wrong in reading it."""
 TOLERANCE_SECONDS = 0.020
 """Time stamps may be off the count of samples by so much: some containers round them to a millisecond or more."""
 LONGEST_GAP_SECONDS = 3600.0
 """A hole longer than this is a broken clock, not a pause, and would be written to disk as silence."""
 PIECE_SECONDS = 0.25
 """About how much sound is resampled in one call."""
+RATES = (1000, 1_000_000)
+"""Sampling rates in Hz beyond these are a broken or hostile header: at 1 Hz a second of bytes is hours of sound."""
 DECLARED_SHARE = 0.98
 """Least share of the length that the index of an mp4 or mov declares."""
 
@@ -144,8 +148,12 @@ def _decoded(path: Path, container: InputContainer, stream: av.AudioStream) -> I
             for frame in packet.decode():
                 if not frame.samples:
                     continue
+                if not RATES[0] <= frame.sample_rate <= RATES[1]:
+                    raise UnreadableMedia(
+                        path, f"sampled at {frame.sample_rate} Hz, {RATES[0]} to {RATES[1]} can be read"
+                    )
                 start_s = end_s if frame.time is None else float(frame.time)
-                samples = _mono(frame)
+                samples = _mono(path, frame)
                 if not np.isfinite(samples).all():
                     raise UnreadableMedia(path, f"sound is infinite or not a number at second {start_s:.2f}")
                 end_s = start_s + frame.samples / frame.sample_rate
@@ -159,9 +167,12 @@ def _decoded(path: Path, container: InputContainer, stream: av.AudioStream) -> I
         raise UnreadableMedia(path, f"sound is truncated: {found_s:.2f} of {told_s:.2f} declared seconds")
 
 
-def _mono(frame: av.AudioFrame) -> np.ndarray:
+def _mono(path: Path, frame: av.AudioFrame) -> np.ndarray:
     """(n,) float32, full scale at 1, the mean of all channels."""
-    values = frame.to_ndarray()
+    try:
+        values = frame.to_ndarray()
+    except ValueError:  # PyAV knows no array of 64-bit integers
+        raise UnreadableMedia(path, f"samples of type {frame.format.name} cannot be read") from None
     if not frame.format.is_planar:
         values = values.reshape(frame.samples, -1).T
     if values.dtype.kind == "f":

@@ -10,6 +10,24 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from pipelines.errors import UnreadableMedia
+from pipelines.media.picture_size import MAX_PIXELS
+
+LIMITS = {"max_pixels": str(MAX_PIXELS)}
+"""For decoders: what a picture says of its size is judged before there is room for it."""
+
+_READS_OTHER_FILES = frozenset(
+    {
+        "concat", "dash", "hds", "hls", "imf", "lavfi", "rtp", "rtsp", "sap", "sdp", "smoothstreaming", "vobsub",
+        "webm_dash_manifest",
+    }
+)  # fmt: skip
+_OPTIONS = {
+    **LIMITS,
+    # A playlist would lead out of the corpus, whatever the name of its file: FFmpeg looks at the content.
+    "format_whitelist": ",".join(sorted(av.formats_available - _READS_OTHER_FILES)),
+    "protocol_whitelist": "file",
+    "pattern_type": "none",  # "%d" in the name of an image is no number
+}
 
 
 @contextmanager
@@ -21,7 +39,7 @@ def open_container(path: Path, kind: str) -> Iterator[InputContainer]:
         kind: what is expected of it, for messages: "video".
 
     Raises:
-        UnreadableMedia: no such file, a folder, empty, or nothing that FFmpeg can read.
+        UnreadableMedia: no such file, a folder, empty, a playlist, or nothing that FFmpeg can read.
     """
     if not path.exists():
         raise UnreadableMedia(path, "the file does not exist")
@@ -31,7 +49,7 @@ def open_container(path: Path, kind: str) -> Iterator[InputContainer]:
         raise UnreadableMedia(path, "the file is empty (0 bytes)")
     try:
         # "file:" keeps a name with a colon from being read as a network protocol.
-        container = av.open(f"file:{path}", metadata_errors="ignore")
+        container = av.open(f"file:{path}", metadata_errors="ignore", options=_OPTIONS)
     except FFmpegError as error:
         raise UnreadableMedia(path, f"not a readable {kind} ({told(error)})") from error
     with container:

@@ -14,14 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import UnreadableMedia
+from pipelines.media.whole_file import read_whole
 
 MAX_BYTES = 256 * 2**20
 """Largest file that is read."""
+MAX_COLUMNS = 2**16
+"""Most columns of a table."""
 SEPARATORS = (",", "\t", ";")
 MISSING = frozenset({"", "na", "nan"})
 """What stands for a value that is not there, in any case of letters."""
 
-_SHOWN = 8
+_MOST_NAMES = 8
+_MOST_COMPARED = 1000
+_MOST_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
@@ -90,45 +95,42 @@ class CsvTable:
             return None
         if found:
             return f"column {name!r} occurs {found} times"
-        near = difflib.get_close_matches(name, self.header, n=1)
+        near = difflib.get_close_matches(name, self.header[:_MOST_COMPARED], n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"there is no column {name!r} among {shown(self.header)}{hint}"
 
 
-def open_table(path: Path, *, max_bytes: int = MAX_BYTES) -> CsvTable:
+def open_table(path: Path) -> CsvTable:
     """Read a CSV file with a header; a byte order mark does not matter.
 
     Raises:
         UnreadableMedia: the file cannot be read, is implausibly large, not UTF-8, or empty.
     """
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise UnreadableMedia(path, f"{size / 2**20:.0f} MiB, at most {max_bytes // 2**20} MiB are plausible")
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UnreadableMedia(path, (error.strerror or "cannot be read").lower()) from None
+        text = read_whole(path, max_bytes=MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         reason = f"not UTF-8 text ({error.reason} at byte {error.start}): save it as CSV in UTF-8"
         raise UnreadableMedia(path, reason) from None
     if not text.strip():
         raise UnreadableMedia(path, "empty file")
     separator, header = _find_header(path, text)
+    if len(header) > MAX_COLUMNS:
+        raise UnreadableMedia(path, f"{len(header)} columns, at most {MAX_COLUMNS} can be read")
     if not any(header):
         raise UnreadableMedia(path, "line 1 is blank, and the names of the columns were expected there")
     return CsvTable(path, header, text, separator)
 
 
-def shown(names: Sequence[str], most: int = _SHOWN) -> str:
+def shown(names: Sequence[str]) -> str:
     """Names for a message of one line, the first few of many."""
-    listed = ", ".join(repr(clipped(name)) for name in names[:most])
-    return listed + (f" and {len(names) - most} more" if len(names) > most else "")
+    listed = ", ".join(repr(clipped(name)) for name in names[:_MOST_NAMES])
+    return listed + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
 
 
-def clipped(text: str, most: int = 40) -> str:
+def clipped(text: str) -> str:
     """A value for a message of one line."""
     text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 3] + "..."
+    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 3] + "..."
 
 
 def parse_number(cell: str) -> float:

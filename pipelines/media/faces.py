@@ -22,6 +22,7 @@ import numpy as np
 from pipelines.errors import UnreadableMedia
 from pipelines.media.alignment import crop_face
 from pipelines.media.detectors import Box, Detector, OneSided, make_detector
+from pipelines.media.picture_size import image_size, size_fault
 from pipelines.media.tracking import follow
 from pipelines.media.video import read_frames
 from pipelines.recipe import FaceSettings
@@ -121,12 +122,18 @@ def encode_jpeg(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
 
 
 def decode_jpeg(data: bytes) -> np.ndarray:
-    """(H, W, 3) uint8 RGB from a JPEG file.
+    """(H, W, 3) uint8 RGB from a JPEG or PNG file; nothing is allocated before its header is judged.
 
     Raises:
-        UnreadableMedia: the bytes are not an image.
+        UnreadableMedia: the bytes are not an image, or one that is implausibly large.
     """
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    size = image_size(data)
+    if size is not None and (fault := size_fault(*size)):
+        raise UnreadableMedia("face crop", fault)
+    try:
+        image = None if size is None else cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # what imdecode raises where it does not return None
+        image = None
     if image is None:
         raise UnreadableMedia("face crop", f"{len(data)} bytes are not a JPEG image")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -5,6 +5,7 @@
 - The clips may be read without the numbers, so that an index of the corpus costs little.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,11 @@ def _feature_positions(table: CsvTable, key: int, features: Sequence[str] | None
     positions = [index for index, name in enumerate(table.header) if name and index != key]
     if not positions:
         raise UnreadableMedia(table.path, "there is no column beside the clips' ids")
-    return [table.position(table.header[index]) for index in positions]
+    times = Counter(table.header)
+    for index in positions:
+        if times[table.header[index]] > 1:
+            table.position(table.header[index])  # says so
+    return positions
 
 
 def _keyed_rows(table: CsvTable, key: int) -> Iterator[tuple[int, list[str], str]]:

@@ -20,9 +20,13 @@ import numpy as np
 
 from pipelines.errors import UnreadableMedia
 from pipelines.media.faces import FaceCrop, decode_jpeg
+from pipelines.media.picture_size import JPEG_BEGIN
+from pipelines.media.whole_file import read_whole
 
 NAME = re.compile(r"(\d+)\.(?:jpe?g|png)", re.IGNORECASE)
-JPEG_BEGIN, JPEG_END = b"\xff\xd8", b"\xff\xd9"
+JPEG_END = b"\xff\xd9"
+MAX_BYTES = 64 * 2**20
+"""Largest file that is read."""
 
 
 @dataclass(eq=False)
@@ -54,13 +58,13 @@ class PublishedCrops:
 
     def _read(self, name: str) -> tuple[np.ndarray | None, bytes | None]:
         try:
-            data = (self.folder / name).read_bytes()
+            data = read_whole(self.folder / name, max_bytes=MAX_BYTES)
             is_jpeg = data.startswith(JPEG_BEGIN)
             # OpenCV fills what is missing of a JPEG that was cut short with grey.
             if is_jpeg and JPEG_END not in data[-64:]:
                 raise UnreadableMedia(self.folder / name, "the image is cut short")
             image = decode_jpeg(data)
-        except (OSError, UnreadableMedia, cv2.error):
+        except UnreadableMedia:
             self.unreadable.append(name)
             return None, None
         if image.shape[:2] == (self.size, self.size):

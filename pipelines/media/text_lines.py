@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines.errors import UnreadableMedia
+from pipelines.media.whole_file import read_whole
 
 
 def read_lines(path: Path, *, max_bytes: int) -> tuple[bytes, bytes]:
@@ -11,14 +11,7 @@ def read_lines(path: Path, *, max_bytes: int) -> tuple[bytes, bytes]:
     Raises:
         UnreadableMedia: the file cannot be read, or is larger than such a file can be.
     """
-    try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise UnreadableMedia(path, f"{size / 2**20:.0f} MiB, at most {max_bytes // 2**20} MiB are plausible")
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableMedia(path, (error.strerror or "cannot be read").lower()) from None
-    content = content.removeprefix(b"\xef\xbb\xbf")
+    content = read_whole(path, max_bytes=max_bytes).removeprefix(b"\xef\xbb\xbf")
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     header, _, body = content.partition(b"\n")

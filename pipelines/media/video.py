@@ -28,12 +28,10 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 
 from pipelines.errors import UnreadableMedia
-from pipelines.media.container import demux, find_video, open_container, refuse_unknown_codec, told
+from pipelines.media.container import LIMITS, demux, find_video, open_container, refuse_unknown_codec, told
 from pipelines.media.frame import VideoFrame
+from pipelines.media.picture_size import size_fault
 from pipelines.media.sound_track import Sound, SoundTrack
-
-MAX_SIDE = 16384
-"""Sides beyond this are a broken or hostile header, not a face video."""
 
 DECLARED_SHARE = 0.98
 """Least share of the declared packets; avi headers may count a few frames that were never written."""
@@ -183,6 +181,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
             raise UnreadableMedia(path, f"there is no video stream (streams: {kinds})")
         refuse_unknown_codec(path, stream)
         _refuse_size(path, stream.codec_context.width, stream.codec_context.height)
+        stream.codec_context.options = LIMITS
         stream.codec_context.thread_count = 1
         stream.codec_context.thread_type = "NONE"
         yield container, stream
@@ -234,5 +233,5 @@ def _frame(path: Path, picture: av.VideoFrame, index: int, rate: Fraction | None
 
 
 def _refuse_size(path: Path, width: int, height: int) -> None:
-    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise UnreadableMedia(path, f"frames of {width}x{height} pixels, sides of 1 to {MAX_SIDE} can be read")
+    if fault := size_fault(width, height):
+        raise UnreadableMedia(path, fault)

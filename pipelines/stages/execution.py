@@ -3,17 +3,17 @@
 A unit of work is anything that can be pickled; a stage's `artifacts_of(unit)` lists what it consists of, in order.
 Units are independent of each other, so any executor can run them; here they run in local processes, or in this one. A
 unit checks each of its artifacts again before building it: a killed run loses at most the artifacts in flight.
+
+Units that read what strangers recorded are supervised: a clip that takes for ever, or that ends the process which reads
+it, costs that clip and nothing else.
 """
 
 import logging
-import multiprocessing
 import os
-import queue
-import threading
+import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,11 +22,11 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from pipelines.errors import MtpkdError
-from pipelines.workspace import Fingerprint, Recording, stale_reason
+from pipelines.stages.workers import Crew, Death, Send
+from pipelines.workspace import Fingerprint, Recording, remove_partials, stale_reason
 
 log = logging.getLogger("mtpkd")
 Unit = TypeVar("Unit")
-_POLL_S = 0.2
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
 
 
@@ -37,12 +37,17 @@ class Job:
     Attributes:
         path: where the artifact belongs.
         key: identifies its settings and inputs, for state that outlives a killed run.
-        send: told ("advance", clips) when so many are done, ("shrink", clips) when so many need not be.
+        send: told ("start", clip) before a clip's files are read, ("advance", clips) when so many are done, and
+            ("shrink", clips) when so many need not be.
     """
 
     path: Path
     key: str
-    send: Callable[[str, int], None]
+    send: Send
+
+    def start(self, clip: str) -> None:
+        """This clip is next."""
+        self.send("start", clip)
 
     def advance(self, clips: int) -> None:
         """So many clips are done."""
@@ -70,16 +75,36 @@ class Artifact:
     cost: int
 
 
+@dataclass(frozen=True)
+class Supervision:
+    """How one clip is kept from stopping all others.
+
+    Attributes:
+        limit_s: longest time that a clip may take.
+        without: (unit, clip, reason) -> the same unit with that clip left alone, and recorded as failed.
+    """
+
+    limit_s: float
+    without: Callable[[Any, str, str], Any]
+
+
 def run_units(
-    label: str, units: Sequence[Unit], artifacts_of: Callable[[Unit], list[Artifact]], *, workers: int, root: Path
+    label: str,
+    units: Sequence[Unit],
+    artifacts_of: Callable[[Unit], list[Artifact]],
+    *,
+    workers: int,
+    root: Path,
+    supervision: Supervision | None = None,
 ) -> int:
     """Make every stale artifact of the units.
 
     Args:
         label: the stage, as the user knows it.
         artifacts_of: a function of a module, so that another process can import it.
-        workers: processes; 1 works in this one.
+        workers: processes. 0 works in this one, and so does 1 where nothing is supervised.
         root: the workspace's folder, for shorter names in messages.
+        supervision: for units that read files of a corpus.
 
     Returns:
         How many units had anything to do.
@@ -87,26 +112,33 @@ def run_units(
     Raises:
         MtpkdError: as raised by a unit, or when a worker process was killed.
     """
+    pending, cost, first = _stale(units, artifacts_of)
+    if not pending:
+        log.info("%s: up to date, nothing to do (%d of %d skipped)", label, len(units), len(units))
+        return 0
+    log.info("%s: %d of %d to make\n  %s", label, len(pending), len(units), first.replace(f"{root}{os.sep}", "", 1))
+    started = time.monotonic()
+    workers = min(workers, len(pending))
+    with tqdm(total=cost, desc=label, unit="clip", disable=None, bar_format=_BAR, delay=1, leave=False) as bar:
+        if workers > (supervision is None):
+            _run_in_processes(pending, artifacts_of, workers, bar, supervision)
+        else:
+            for unit in pending:
+                _make(unit, partial(_show, bar), artifacts_of=artifacts_of)
+    log.info("%s: done in %.0f s", label, time.monotonic() - started)
+    return len(pending)
+
+
+def _stale(units: Sequence[Unit], artifacts_of: Callable[[Unit], list[Artifact]]) -> tuple[list[Unit], int, str]:
+    """Units that have something to do, how many clips they will report, and the first artifact with its reason."""
     pending, cost, first = [], 0, ""
     for unit in units:
         stale = [(a, reason) for a in artifacts_of(unit) if (reason := stale_reason(a.path, a.fingerprint))]
         if stale:
             pending.append(unit)
             cost += sum(artifact.cost for artifact, _ in stale)
-            first = first or f"{_relative(stale[0][0].path, root)}: {stale[0][1]}"
-    if not pending:
-        log.info("%s: up to date, nothing to do (%d of %d skipped)", label, len(units), len(units))
-        return 0
-    log.info("%s: %d of %d to make\n  %s", label, len(pending), len(units), first)
-    started = time.monotonic()
-    with tqdm(total=cost, desc=label, unit="clip", disable=None, bar_format=_BAR, delay=1, leave=False) as bar:
-        if workers == 1 or len(pending) == 1:
-            for unit in pending:
-                _make(unit, artifacts_of, partial(_show, bar))
-        else:
-            _run_in_processes(pending, artifacts_of, min(workers, len(pending)), bar)
-    log.info("%s: done in %.0f s", label, time.monotonic() - started)
-    return len(pending)
+            first = first or f"{stale[0][0].path}: {stale[0][1]}"
+    return pending, cost, first
 
 
 def warn_of_stale(
@@ -127,75 +159,59 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _make(unit: Any, artifacts_of: Callable[[Any], list[Artifact]], send: Callable[[str, int], None]) -> None:
+def _make(unit: Any, send: Send, *, artifacts_of: Callable[[Any], list[Artifact]]) -> None:
     for artifact in artifacts_of(unit):
         if stale_reason(artifact.path, artifact.fingerprint) is None:
             continue
+        remove_partials(artifact.path)
         recording = Recording(artifact.fingerprint)
         details = artifact.build(Job(artifact.path, recording.key, send))
         recording.finish(artifact.path, **details)
 
 
 def _run_in_processes(
-    units: Sequence[Any], artifacts_of: Callable[[Any], list[Artifact]], workers: int, bar: tqdm
+    units: Sequence[Any],
+    artifacts_of: Callable[[Any], list[Artifact]],
+    workers: int,
+    bar: tqdm,
+    supervision: Supervision | None,
 ) -> None:
-    context = multiprocessing.get_context("spawn")
-    messages = context.Queue()
-    others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_initialise, initargs=(messages,)) as pool:
-        try:
-            waiting: set[Future] = {pool.submit(_work, unit, artifacts_of) for unit in units}
-            while waiting:
-                done, waiting = wait(waiting, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-                _drain(messages, bar)
-                for future in done:
-                    future.result()
-        except BaseException as error:
-            # The pool waits for its workers when it is left; one that was starting when another died would never end.
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.kill()
-            if isinstance(error, BrokenProcessPool | BrokenPipeError):
+    task = partial(_make, artifacts_of=artifacts_of)
+    deaths: Counter[tuple[Path, str]] = Counter()
+    with Crew(workers, task, limit_s=supervision.limit_s if supervision else None) as crew:
+        for event in crew.work(units):
+            if not isinstance(event, Death):
+                _show(bar, event.kind, event.clips)
+                continue
+            bar.update(-event.advanced)
+            place = artifacts_of(event.unit)[0].path, event.clip
+            deaths[place] += 1
+            if supervision is not None and event.clip and (event.late or deaths[place] > 1):
+                reason = _why(event, supervision.limit_s)
+                log.warning("warning: %s: %s", event.clip, reason)
+                crew.add(supervision.without(event.unit, event.clip, reason))
+            elif supervision is not None and deaths[place] == 1:
+                log.warning("warning: a worker process was killed at %s: trying it again", event.clip or place[0].name)
+                crew.add(event.unit, alone=True)
+            else:
                 raise MtpkdError(
-                    "a worker process was killed, most often because memory ran out: run the command again, it goes "
-                    "on where it stopped; --workers 1 needs the least memory"
-                ) from None
-            raise
+                    f"a worker process was killed while it made {place[0]}, most often because memory ran out: run the "
+                    "command again, it goes on where it stopped; --workers 1 needs the least memory"
+                )
 
 
-_messages: Any = None
+def _why(death: Death, limit_s: float) -> str:
+    if death.late:
+        return f"took longer than --clip-timeout {limit_s:g} s allows"
+    code = death.exit_code or 0
+    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
+    return f"its reader ended twice {how}: memory ran out, or it crashes its decoder"
 
 
-def _initialise(messages: Any) -> None:
-    global _messages  # a worker process has one queue for its whole life
-    _messages = messages
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    # A killed parent must not leave workers behind that write into a workspace which the next run already uses.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _work(unit: Any, artifacts_of: Callable[[Any], list[Artifact]]) -> None:
-    _make(unit, artifacts_of, lambda kind, clips: _messages.put((kind, clips)))
-
-
-def _drain(messages: Any, bar: tqdm) -> None:
-    while True:
-        try:
-            kind, clips = messages.get_nowait()
-        except queue.Empty:
-            return
-        _show(bar, kind, clips)
-
-
-def _show(bar: tqdm, kind: str, clips: int) -> None:
+def _show(bar: tqdm, kind: str, clips: Any) -> None:
     if kind == "advance":
         bar.update(clips)
-    else:
+    elif kind == "shrink":
         bar.total = max(bar.n, (bar.total or 0) - clips)
         bar.refresh()
 

@@ -5,19 +5,23 @@ what the shards' sidecars remember, so they survive any resume.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from pipelines.cache.tables import ClipRow, write_clips
+from pipelines.cache.tables import FAILURE_COLUMNS, ClipRow, write_clips
 from pipelines.corpora import Corpus, Failure, index_corpus
 from pipelines.errors import MtpkdError, SettingsError, TooManyFailures
 from pipelines.recipe import Recipe, SyntheticAffWild2Corpus, SyntheticCorpus
 from pipelines.recipe.loading import render_recipe
-from pipelines.stages.execution import default_workers, run_units
-from pipelines.stages.shards import ShardKind, ShardUnit, artifacts_of, kinds_of
+from pipelines.stages.execution import Supervision, default_workers, run_units
+from pipelines.stages.locking import hold
+from pipelines.stages.shards import ShardUnit, artifacts_of, kinds_of
 from pipelines.stages.shards.features import WIDTH
-from pipelines.workspace import Workspace, read_sidecar, write_csv, write_text
+from pipelines.stages.verify import repair
+from pipelines.workspace import Fingerprint, Recording, Workspace, read_sidecar, write_csv, write_text
 
 log = logging.getLogger("mtpkd")
+CLIP_TIMEOUT_S = {False: 600.0, True: 7200.0}
+"""Recipe of continuous labels? -> longest time for a clip: of a few seconds, or of up to an hour on a slow detector."""
 
 
 def run(
@@ -27,39 +31,54 @@ def run(
     only: str | None = None,
     workers: int | None = None,
     max_failures: float = 0.05,
+    clip_timeout: float | None = None,
+    repairing: bool = False,
 ) -> None:
     """Build every stale shard and write the tables.
 
     Args:
-        only: `faces`, `audio` or `biosignals`, whichever the corpus has, or a modality of a manifest; None builds all.
-            Annotations are always built.
-        workers: processes; None takes one a processor.
+        only: `faces`, `audio` or `biosignals`, or a modality of a manifest; None builds all. Annotations always are.
+        workers: processes; None takes one a processor. 0 works in this one, which a file may crash or hang.
         max_failures: share of clips that may fail before the run counts as failed.
+        clip_timeout: seconds after which a clip counts as failed; None takes `CLIP_TIMEOUT_S`.
+        repairing: check every shard against its checksum first, and make the broken ones again.
 
     Raises:
         SettingsError: the corpus is not where or what it should be.
         MtpkdError: files of features that differ in length from group to group.
+        WorkspaceInUse, CannotWrite: somebody else writes in the workspace, or nobody can.
         TooManyFailures: after everything was written.
     """
+    workers = default_workers() if workers is None else workers
+    wanted = _wanted(recipe, only)
+    corpus = _read_layout(recipe, workers)
+    supervision = Supervision(clip_timeout or CLIP_TIMEOUT_S[recipe.corpus.continuous], ShardUnit.without)
+    with hold(workspace):
+        write_text(workspace.recipe, render_recipe(recipe))
+        if repairing:
+            repair(workspace, kinds=wanted)
+        for kind in wanted:
+            _build(kind, corpus, recipe, workspace, workers, supervision)
+        failures = _write_tables(corpus, recipe, workspace)
+    _summarise(corpus, failures, workspace, max_failures)
+
+
+def _wanted(recipe: Recipe, only: str | None) -> list[str]:
+    """Kinds of shards to build: what is no modality always is."""
     kinds = kinds_of(recipe)
     media = [name for name, kind in kinds.items() if kind.modalities]
     if only is not None and only not in media:
         raise SettingsError(f"--only {only}: {recipe.corpus.name} has {', '.join(media)}")
-    workers = workers or default_workers()
+    return [name for name in kinds if name == (only or name) or name not in media]
+
+
+def _read_layout(recipe: Recipe, workers: int) -> Corpus:
+    """The corpus' clips; a synthetic one is drawn first."""
     if isinstance(recipe.corpus, SyntheticCorpus | SyntheticAffWild2Corpus):
         _render(recipe.corpus, workers)
     corpus = index_corpus(recipe.corpus)
     log.info("corpus: %d clips of %d groups in %s", len(corpus.clips), len(corpus.groups), corpus.root)
-    write_text(workspace.recipe, render_recipe(recipe))
-    for kind in kinds:
-        if kind == (only or kind) or kind not in media:
-            units = [_unit(kind, group, corpus, recipe, workspace) for group in corpus.groups]
-            # Numbers are copied faster than a process starts.
-            processes = 1 if recipe.corpus.kinds.get(kind) == "features" else workers
-            run_units(f"preprocess {kind}", units, artifacts_of, workers=processes, root=workspace.root)
-            _check_width(kind, corpus, workspace)
-    failures = _write_tables(corpus, kinds, recipe, workspace)
-    _summarise(corpus, failures, workspace, max_failures)
+    return corpus
 
 
 def _render(settings: SyntheticCorpus | SyntheticAffWild2Corpus, workers: int) -> None:
@@ -75,9 +94,21 @@ def _render(settings: SyntheticCorpus | SyntheticAffWild2Corpus, workers: int) -
             render_synthetic_affwild2(settings, workers=workers, progress=bar)
 
 
-def _unit(kind: str, group: str, corpus: Corpus, recipe: Recipe, workspace: Workspace) -> ShardUnit:
-    clips = tuple(clip for clip in corpus.clips if clip.group == group)
-    return ShardUnit(kind=kind, group=group, clips=clips, recipe=recipe, workspace=workspace)
+def _build(
+    kind: str, corpus: Corpus, recipe: Recipe, workspace: Workspace, workers: int, supervision: Supervision
+) -> None:
+    """Build the stale shards of one kind."""
+    units = [
+        ShardUnit(kind=kind, group=group, clips=clips, recipe=recipe, workspace=workspace)
+        for group, clips in corpus.by_group().items()
+    ]
+    of_features = recipe.corpus.kinds.get(kind) == "features"
+    # Numbers are copied faster than a process starts.
+    processes = 0 if of_features else workers
+    label = f"preprocess {kind}"
+    run_units(label, units, artifacts_of, workers=processes, root=workspace.root, supervision=supervision)
+    if of_features:
+        _check_width(kind, corpus, workspace)
 
 
 def _check_width(kind: str, corpus: Corpus, workspace: Workspace) -> None:
@@ -94,14 +125,12 @@ def _check_width(kind: str, corpus: Corpus, workspace: Workspace) -> None:
         )
 
 
-def _write_tables(
-    corpus: Corpus, kinds: Mapping[str, ShardKind], recipe: Recipe, workspace: Workspace
-) -> list[Failure]:
+def _write_tables(corpus: Corpus, recipe: Recipe, workspace: Workspace) -> list[Failure]:
     coverage: dict[str, dict[str, float]] = {clip.name: {} for clip in corpus.clips}
     attributes: dict[str, dict[str, str]] = {clip.name: dict(clip.attributes) for clip in corpus.clips}
     failures = list(corpus.missing)
     modalities: dict[str, float] = {}
-    for name, kind in kinds.items():
+    for name, kind in kinds_of(recipe).items():
         for group in corpus.groups:
             record = read_sidecar(workspace.shard(name, group))
             if record is None:
@@ -125,7 +154,9 @@ def _write_tables(
     ]
     write_clips(workspace.clips, rows, dimensions=corpus.task.labels if recipe.continuous_clips else ())
     lines = sorted((f.clip, f.modality, f.file, f.reason) for f in failures)
-    write_csv(workspace.failures, ("clip", "modality", "file", "reason"), lines)
+    write_csv(workspace.failures, FAILURE_COLUMNS, lines)
+    for table in (workspace.clips, workspace.failures):
+        Recording(Fingerprint({})).finish(table)
     return failures
 
 

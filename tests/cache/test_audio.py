@@ -152,3 +152,30 @@ def test_foreign_and_missing_files_are_refused_by_name(tmp_path):
     (tmp_path / "b.h5").write_bytes(b"no such thing")
     with pytest.raises(MtpkdError, match=r"b\.h5 is damaged"):
         AudioShard(tmp_path / "b.h5")
+
+
+def test_a_stretch_is_the_mean_of_neighbouring_columns(tmp_path):
+    wave = noise(20)
+    write(tmp_path / "a.h5", blocks(wave, start_s=1.5, gap=(3, 5)))
+    shard, whole = AudioShard(tmp_path / "a.h5"), log_mel(wave, SETTINGS)
+    part = shard.stretch(11.5, 13.5, most=201)
+    np.testing.assert_allclose(part.log_mel.T, whole[:, 1000:1201], atol=0.04)
+    assert (part.start_s, part.stop_s) == pytest.approx((11.495, 13.505))
+    coarse = shard.stretch(11.5, 13.5, most=41)
+    assert coarse.log_mel.shape == (41, 16)
+    np.testing.assert_allclose(coarse.log_mel[1], whole[:, 1005:1010].mean(axis=1), atol=0.04)
+    np.testing.assert_allclose(coarse.log_mel[40], whole[:, 1200], atol=0.04)
+    np.testing.assert_allclose(part.gaps, [[3.5, 5.5]])
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-5.0, 0.0), (0.0, 99.0), (50.0, 60.0)])
+def test_a_stretch_beyond_the_track_ends_with_it(tmp_path, start, stop):
+    write(tmp_path / "a.h5", blocks(noise(3), start_s=1.0))
+    part = AudioShard(tmp_path / "a.h5").stretch(start, stop, most=1000)
+    assert 0.99 <= part.start_s < part.stop_s <= 4.02
+
+
+def test_a_silent_track_has_no_stretch(tmp_path):
+    write(tmp_path / "a.h5", [])
+    with pytest.raises(KeyError, match="there is no sound track"):
+        AudioShard(tmp_path / "a.h5").stretch(0.0, 1.0, most=10)

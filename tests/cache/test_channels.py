@@ -43,7 +43,7 @@ def test_a_channel_has_the_parts_that_it_was_given(tmp_path):
     write_channels(tmp_path / "g.h5", ["a", "b"], {"tests": table})
     reader = ChannelShard(tmp_path / "g.h5")
     np.testing.assert_array_equal(reader.read("b", "tests", "features"), values[1])
-    with pytest.raises(MtpkdError, match=r"no dataset 'tests/wave'"):
+    with pytest.raises(MtpkdError, match=r"has no tests/wave"):
         reader.read("b", "tests", "wave")
 
 
@@ -51,3 +51,14 @@ def test_what_is_read_belongs_to_the_reader(shard):
     reader, eda = shard
     reader.read("a", "eda", "features")[:] = 7
     np.testing.assert_array_equal(reader.read("a", "eda", "features"), eda.features[0])
+
+
+def test_features_have_the_names_they_were_given_or_numbers(shard, tmp_path):
+    assert shard[0].has_features("eda")
+    assert shard[0].feature_names("eda") == ("tonic", "scr_count")
+    nameless = ChannelArrays(present=np.array([True]), features=np.zeros((1, 3), "float32"))
+    wave = ChannelArrays(present=np.array([True]), wave=np.zeros((1, 3), "float32"), valid=np.ones((1, 3), bool))
+    write_channels(tmp_path / "n.h5", ["a"], {"table": nameless, "signal": wave})
+    other = ChannelShard(tmp_path / "n.h5")
+    assert other.feature_names("table") == ("0", "1", "2")
+    assert not other.has_features("signal")

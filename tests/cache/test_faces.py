@@ -160,6 +160,6 @@ def test_damaged_and_foreign_files_are_refused_by_name(tmp_path):
     with pytest.raises(MtpkdError, match=r"absent\.h5 is missing"):
         FaceShard(tmp_path / "absent.h5")
     with h5py.File(path, "w") as file:
-        file.attrs["kind"] = "other"
-    with pytest.raises(MtpkdError, match="holds other format None, expected faces format 1"):
+        file.attrs["kind"] = np.bytes_("other")
+    with pytest.raises(MtpkdError, match="holds other format None, expected faces format 2"):
         FaceShard(path)

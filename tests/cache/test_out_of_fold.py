@@ -1,8 +1,10 @@
 """What teachers say out of fold, on disk."""
 
 import numpy as np
+import pytest
 
 from pipelines.cache.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
+from pipelines.errors import MtpkdError
 
 NAMES = ("eda", "faces+eda", "joint")
 
@@ -32,3 +34,18 @@ def test_teachers_are_found_by_their_names(tmp_path):
     write_out_of_fold(tmp_path / "a.csv", ["a1", "a2", "a3"], NAMES, judged)
     found = read_out_of_fold([tmp_path / "a.csv"], ["a3"], ("joint", "eda"), 2)
     np.testing.assert_allclose(found.outputs[0], judged.outputs[2, [2, 0]], rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("joint output 1", "joint output 9", r"a\.csv: columns clip, .* expected: delete it and run `mtpkd align`"),
+        ("a2,", "a2,much", r"a\.csv, line 3: could not convert string to float: 'much.*`mtpkd align` again"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, old, new, message):
+    path = tmp_path / "a.csv"
+    write_out_of_fold(path, ["a1", "a2"], NAMES, _judged(2, 0))
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(MtpkdError, match=message):
+        read_out_of_fold([path], ["a1"], NAMES, 2)

@@ -1,7 +1,9 @@
 import pytest
 
-from pipelines.cache.tables import ClipRow, read_clips, write_clips
+from pipelines.cache.tables import FAILURE_COLUMNS, ClipRow, read_clips, read_failures, write_clips
+from pipelines.corpora import Failure
 from pipelines.errors import MtpkdError
+from pipelines.workspace import write_csv
 
 ROWS = [
     ClipRow("s1-BL1-001", "s1", 0, "BL1", {"sex": "w", "age": "21"}, {"faces": 0.5, "eda": 1.0}),
@@ -19,7 +21,7 @@ def test_clips_survive_the_disk(tmp_path):
 def test_a_foreign_table_is_refused(tmp_path):
     path = tmp_path / "clips.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(MtpkdError, match="columns clip, group, label, class expected, found a, b"):
+    with pytest.raises(MtpkdError, match="columns clip, group, label, class expected, found a, b: run `mtpkd pre"):
         read_clips(path)
 
 
@@ -51,3 +53,17 @@ def test_a_label_that_lacks_a_dimension_is_named_by_its_line(tmp_path):
     path.write_text(path.read_text().replace("0.1,", ","))
     with pytest.raises(MtpkdError, match=r"line 2: 1 of 2 label values"):
         read_clips(path)
+
+
+def test_failures_are_read_as_they_stand(tmp_path):
+    path = tmp_path / "failures.csv"
+    write_csv(path, FAILURE_COLUMNS, [("c", "eda", "a,b.csv", 'says "no"')])
+    assert read_failures(path) == [Failure("c", "eda", "a,b.csv", 'says "no"')]
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n", "clip,modality,file,reason\nc,eda,f\n"])
+def test_another_table_is_no_table_of_failures(tmp_path, text):
+    path = tmp_path / "failures.csv"
+    path.write_text(text)
+    with pytest.raises(MtpkdError, match=r"failures\.csv: columns clip, modality, file, reason expected in every line"):
+        read_failures(path)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import UnreadableMedia
+from pipelines.media import csv_table
 from pipelines.media.csv_table import SEPARATORS, open_table, parse_number
 
 
@@ -73,14 +74,15 @@ def test_what_is_no_table_is_refused(table, content, reason):
         table(content)
 
 
-def test_files_that_cannot_be_opened(tmp_path):
+def test_files_that_cannot_be_opened(tmp_path, monkeypatch):
     with pytest.raises(UnreadableMedia, match=r"absent\.csv: no such file"):
         open_table(tmp_path / "absent.csv")
     with pytest.raises(UnreadableMedia, match="is a directory"):
         open_table(tmp_path)
     (tmp_path / "large.csv").write_text("a,b\n")
+    monkeypatch.setattr(csv_table, "MAX_BYTES", 2)
     with pytest.raises(UnreadableMedia, match="MiB are plausible"):
-        open_table(tmp_path / "large.csv", max_bytes=2)
+        open_table(tmp_path / "large.csv")
 
 
 def test_columns_that_are_not_there_or_twice(table):

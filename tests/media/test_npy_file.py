@@ -81,6 +81,20 @@ def test_files_that_cannot_be_opened(tmp_path, monkeypatch):
         read_npy(tmp_path / "x.npz")
 
 
+@pytest.mark.parametrize("header", ["-" * 5000 + "1", "{'descr': " + "-" * 3000 + "1}", "a." * 3000 + "b"])
+def test_a_header_that_is_too_deep_for_its_parser(tmp_path, header):
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode())
+    with pytest.raises(UnreadableMedia, match=r"not a \.npy file: .*recursion"):
+        read_npy(tmp_path / "x.npy")
+
+
+def test_a_type_of_many_parts_is_told_in_one_short_line(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(1, ",".join(["f8"] * 200)))
+    with pytest.raises(UnreadableMedia) as caught:
+        read_npy(tmp_path / "x.npy")
+    assert len(caught.value.reason) < 150
+
+
 def saved(array):
     stream = io.BytesIO()
     np.save(stream, array)

@@ -18,7 +18,7 @@ from pipelines.recipe.loading import load_recipe
 from pipelines.stages import preprocess
 from pipelines.workspace import Workspace
 recipe, workspace = load_recipe(sys.argv[1]), Workspace(Path(sys.argv[2]))
-preprocess.run(recipe, workspace, workers=1)
+preprocess.run(recipe, workspace, workers=0)
 print(int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]))
 """
 

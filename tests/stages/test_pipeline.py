@@ -49,7 +49,7 @@ def test_every_artifact_has_a_whole_sidecar(finished):
     for path in artifacts:
         record = read_sidecar(path)
         assert record is not None, path
-        assert set(record) == {"recipe", "inputs", "seed", "version", "artifact", "wall_time_s", "details"}
+        assert set(record) == {"recipe", "inputs", "seed", "version", "artifact", "wall_time_s", "details", "checksum"}
         assert all(known is not None for known in record["inputs"].values()), path
     assert not list(finished.root.rglob("*.partial")) + list(finished.root.rglob("*.resume"))
 
@@ -177,7 +177,7 @@ def test_an_unknown_method_is_refused_before_any_work(crossed_recipe, finished):
 
 def test_a_modality_that_was_not_preprocessed_is_named(crossed_recipe, finished, tmp_path):
     workspace = Workspace(tmp_path / "w")
-    preprocess.run(crossed_recipe, workspace, only="faces", workers=1)
+    preprocess.run(crossed_recipe, workspace, only="faces", workers=0)
     with pytest.raises(SettingsError, match="no clip has usable eda"):
         train_teachers.run(crossed_recipe, workspace, workers=1)
 

@@ -70,7 +70,7 @@ def test_every_kind_of_bad_clip_is_recorded_and_the_rest_goes_on(corpus, tmp_pat
     edit(tables[11], lambda lines: column(lines, "gsr", lambda n: "much"))
     workspace = Workspace(tmp_path / "w")
     with pytest.raises(TooManyFailures, match=r"12 of 24 clips failed \(50\.0 %\)"):
-        preprocess.run(corpus, workspace, workers=1)
+        preprocess.run(corpus, workspace, workers=0)
     found = failures(workspace)
     expected = [
         ("faces", "not a readable video"),
@@ -103,20 +103,20 @@ def test_failures_survive_a_run_that_skips_their_shards(corpus, tmp_path):
     videos, _ = files(corpus)
     videos[0].write_bytes(b"no video")
     workspace = Workspace(tmp_path / "w")
-    preprocess.run(corpus, workspace, workers=1)
+    preprocess.run(corpus, workspace, workers=0)
     before = workspace.failures.read_text(), workspace.clips.read_text()
     workspace.failures.unlink()
-    preprocess.run(corpus, workspace, workers=1)
+    preprocess.run(corpus, workspace, workers=0)
     assert (workspace.failures.read_text(), workspace.clips.read_text()) == before
 
 
 def test_only_the_shard_of_a_changed_file_is_built_again(corpus, tmp_path):
     workspace = Workspace(tmp_path / "w")
-    preprocess.run(corpus, workspace, workers=1)
+    preprocess.run(corpus, workspace, workers=0)
     videos, _ = files(corpus)
     shards = {path: path.stat().st_mtime_ns for path in workspace.root.rglob("*.h5")}
     shutil.copyfile(videos[-1], videos[0])
-    preprocess.run(corpus, workspace, workers=1)
+    preprocess.run(corpus, workspace, workers=0)
     changed = [path for path, time in shards.items() if path.stat().st_mtime_ns != time]
     assert changed == [workspace.shard("faces", videos[0].parent.name)]
 
@@ -128,10 +128,10 @@ def test_a_half_face_is_kept_with_its_mask_and_a_rare_one_is_a_failure(corpus, t
     frames = [frame.rgb() for frame in read_frames(videos[0])]
     blank = np.full_like(frames[0], 90)
     write_video(videos[0], iter([*frames[:25], *[blank] * 25]), 25)
-    preprocess.run(corpus, workspace, workers=1)
+    preprocess.run(corpus, workspace, workers=0)
     rows = {row.clip: row.coverage["faces"] for row in read_clips(workspace.clips)}
     assert 0.4 <= rows[videos[0].stem] <= 0.6
-    preprocess.run(strict, workspace, only="faces", workers=1)
+    preprocess.run(strict, workspace, only="faces", workers=0)
     assert "less than faces.min_coverage = 1.0" in failures(workspace)[videos[0].stem, "faces"]["reason"]
 
 
@@ -139,7 +139,7 @@ def test_the_wrong_place_is_refused_before_any_work(tiny_recipe, tmp_path):
     for root in (tmp_path / "absent", tmp_path):
         recipe = override_recipe(tiny_recipe, corpus=plain(BioVidCorpus(root=root)))
         with pytest.raises(SettingsError, match=str(root)):
-            preprocess.run(recipe, Workspace(tmp_path / "w"), workers=1)
+            preprocess.run(recipe, Workspace(tmp_path / "w"), workers=0)
     assert not (tmp_path / "w").exists()
 
 
@@ -150,13 +150,13 @@ def test_a_target_that_cannot_be_written_is_named(corpus, tmp_path):
         (tmp_path / "locked").mkdir(mode=0o500)
         target = str(tmp_path / "locked" / "w")
     with pytest.raises((OSError, MtpkdError)) as caught:
-        preprocess.run(corpus, Workspace(type(tmp_path)(target)), workers=1)
+        preprocess.run(corpus, Workspace(type(tmp_path)(target)), workers=0)
     assert target.split("/")[1] in str(caught.value)
 
 
 def test_sidecars_hold_the_identity_of_every_source(corpus, tmp_path):
     workspace = Workspace(tmp_path / "w")
-    preprocess.run(corpus, workspace, only="faces", workers=1)
+    preprocess.run(corpus, workspace, only="faces", workers=0)
     videos, _ = files(corpus)
     record = read_sidecar(workspace.shard("faces", videos[0].parent.name))
     assert set(record["inputs"]) == {video.stem for video in videos[0].parent.glob("*.mp4")}
@@ -164,7 +164,7 @@ def test_sidecars_hold_the_identity_of_every_source(corpus, tmp_path):
     assert not workspace.shard("biosignals", videos[0].parent.name).exists()
 
 
-def test_a_killed_worker_ends_in_words_and_the_next_run_goes_on(corpus, tmp_path):
+def test_a_killed_worker_is_replaced_and_its_shard_made_again(corpus, tmp_path, caplog):
     workspace = Workspace(tmp_path / "w")
 
     def kill_one():
@@ -174,9 +174,9 @@ def test_a_killed_worker_ends_in_words_and_the_next_run_goes_on(corpus, tmp_path
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    with pytest.raises(MtpkdError, match="a worker process was killed"):
+    with caplog.at_level("WARNING", "mtpkd"):
         preprocess.run(corpus, workspace, workers=2)
     killer.join()
-    preprocess.run(corpus, workspace, workers=2)
+    assert "a worker process was killed" in caplog.text
     assert len(read_clips(workspace.clips)) == 24
     assert not failures(workspace)

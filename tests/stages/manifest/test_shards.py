@@ -19,7 +19,7 @@ GROUPS, CLIPS = 8, 4
 
 def test_a_changed_number_makes_one_shard_again_and_a_setting_its_own_modality(edit_cells, recipe_of, own, tmp_path):
     recipe, workspace = recipe_of(own), Workspace(tmp_path / "w")
-    preprocess.run(recipe, workspace, workers=1)
+    preprocess.run(recipe, workspace, workers=0)
     times = {path: path.stat().st_mtime_ns for path in workspace.root.rglob("*.h5")}
 
     def remade():
@@ -28,25 +28,25 @@ def test_a_changed_number_makes_one_shard_again_and_a_setting_its_own_modality(e
         return {f"{path.parent.name}/{path.stem}" for path in changed}
 
     edit_cells(own / "faces.csv", "au1", lambda row: "0.5" if row["id"] == "c09" else row["au1"])
-    preprocess.run(recipe, workspace, workers=1)
+    preprocess.run(recipe, workspace, workers=0)
     assert remade() == {"faces/g2"}
     edit_cells(own / "faces.csv", "id", lambda row: row["id"])
-    preprocess.run(recipe, workspace, workers=1)
+    preprocess.run(recipe, workspace, workers=0)
     assert remade() == set()
     recipe = override_recipe(recipe, **{"corpus.modalities.pulse.normalisation": "training"})
-    preprocess.run(recipe, workspace, workers=1)
+    preprocess.run(recipe, workspace, workers=0)
     assert remade() == set()
     recipe = override_recipe(recipe, **{"corpus.modalities.breath.band": [0.2, None]})
-    preprocess.run(recipe, workspace, workers=1)
+    preprocess.run(recipe, workspace, workers=0)
     assert remade() == {f"breath/g{number}" for number in range(GROUPS)}
 
 
 def test_only_one_modality_is_built_when_asked_for(recipe_of, root, tmp_path):
     workspace = Workspace(tmp_path)
-    preprocess.run(recipe_of(root), workspace, only="breath", workers=1)
+    preprocess.run(recipe_of(root), workspace, only="breath", workers=0)
     assert {path.name for path in (tmp_path / "cache").iterdir() if path.is_dir()} == {"breath"}
     with pytest.raises(SettingsError, match=r"--only eda: manifest has faces, pulse, breath, tests"):
-        preprocess.run(recipe_of(root), workspace, only="eda", workers=1)
+        preprocess.run(recipe_of(root), workspace, only="eda", workers=0)
 
 
 def test_bad_files_fail_for_themselves(recipe_of, own, tmp_path):
@@ -54,7 +54,7 @@ def test_bad_files_fail_for_themselves(recipe_of, own, tmp_path):
     np.save(own / "c01.npy", np.full(70, 3.0))
     np.save(own / "c02_tests.npy", np.zeros(5))
     workspace = Workspace(tmp_path / "w")
-    preprocess.run(recipe_of(own), workspace, workers=1, max_failures=0.2)
+    preprocess.run(recipe_of(own), workspace, workers=0, max_failures=0.2)
     with workspace.failures.open() as stream:
         found = {(row["clip"], row["modality"]): row["reason"] for row in csv.DictReader(stream)}
     assert "ppg" in found["c01", "pulse"]
@@ -67,7 +67,7 @@ def test_groups_whose_features_differ_in_number_are_named(recipe_of, own, tmp_pa
     for number in range(CLIPS):
         np.save(own / f"c{number:02d}_tests.npy", np.zeros(5))
     with pytest.raises(MtpkdError, match=r"tests: clips of g1 have 2 features, those of g0 5"):
-        preprocess.run(recipe_of(own), Workspace(tmp_path / "w"), workers=1)
+        preprocess.run(recipe_of(own), Workspace(tmp_path / "w"), workers=0)
 
 
 @pytest.fixture(scope="module")

@@ -156,7 +156,7 @@ def test_a_published_split_is_what_hold_out_tests_on(recipe_of, own, classes, tm
     shutil.copytree(classes.root, tmp_path / "w")
     with pytest.raises(MissingArtifact, match="run `mtpkd preprocess manifest` again"):
         load_cells(recipe, Workspace(tmp_path / "w"))
-    preprocess.run(recipe, Workspace(tmp_path / "w"), workers=1)
+    preprocess.run(recipe, Workspace(tmp_path / "w"), workers=0)
     (cell,) = load_cells(recipe, Workspace(tmp_path / "w"))
     assert cell.split.test == ("g2", "g5")
     assert {*cell.split.train, *cell.split.validation} == {f"g{number}" for number in (0, 1, 3, 4, 6, 7)}

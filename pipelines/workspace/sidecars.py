@@ -1,4 +1,4 @@
-"""Where artifacts lie, what shaped them, and whether they must be made again.
+"""What shaped an artifact, and whether it must be made again.
 
 Every artifact `x` has a sidecar `x.json`: the recipe keys that shaped it, the identity of every file it was made from,
 the seed, the package version, its own digest and the wall time. An artifact is written beside its place and renamed,
@@ -8,20 +8,16 @@ Files are identified by SHA-256. As git does, a file whose size and modification
 again; one that was only copied or touched is re-hashed and still matches.
 """
 
-import csv
 import hashlib
-import io
 import json
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipelines import __version__
-from pipelines.errors import MissingArtifact
+from pipelines.workspace.writing import write_text
 
 
 @dataclass(frozen=True)
@@ -39,46 +35,23 @@ class Fingerprint:
     seed: int | None = None
 
 
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A place beside `path` to write to; renamed over `path` when the block ends well, removed when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        yield partial
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole text file, or none."""
-    with atomic_path(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a whole CSV file, or none."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
 def sidecar(path: Path) -> Path:
     """The JSON file that belongs to an artifact."""
     return path.with_name(path.name + ".json")
 
 
 def read_sidecar(path: Path) -> dict[str, Any] | None:
-    """The sidecar's contents, or None where it is absent or not JSON."""
+    """The sidecar's contents, or None where it is absent, not JSON, or not what `Recording` writes."""
     try:
-        return json.loads(sidecar(path).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        record = json.loads(sidecar(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
         return None
+    return record if _is_record(record) else None
+
+
+def is_as_written(record: Mapping[str, Any]) -> bool:
+    """Whether no value of a sidecar changed since it was written; of those without a checksum nobody can say."""
+    return record.get(_CHECKSUM) in (None, _checksum(record))
 
 
 def identify(path: Path) -> dict[str, Any] | None:
@@ -146,6 +119,7 @@ class Recording:
 
     def __init__(self, fingerprint: Fingerprint) -> None:
         self._started = time.monotonic()
+        self._inputs = dict(fingerprint.inputs)
         self._record = {
             "recipe": _jsonable(fingerprint.recipe),
             "inputs": {name: identify(file) for name, file in sorted(fingerprint.inputs.items())},
@@ -160,85 +134,40 @@ class Recording:
         return hashlib.sha256(json.dumps({**self._record, "inputs": inputs}, sort_keys=True).encode()).hexdigest()
 
     def finish(self, path: Path, **details: Any) -> None:
-        """Write the sidecar of the finished artifact, with `details` of its making under their own key."""
+        """Write the sidecar of the finished artifact, with `details` of its making under their own key.
+
+        An input that vanished or changed meanwhile is recorded as absent: nobody knows what was read of it, and the
+        artifact is made again once it is there.
+        """
         wall_time = round(time.monotonic() - self._started, 3)
-        record = {**self._record, "artifact": identify(path), "wall_time_s": wall_time, "details": details}
+        known = self._record["inputs"]
+        inputs = {name: known[name] if is_unchanged(file, known[name]) else None for name, file in self._inputs.items()}
+        made = {"artifact": identify(path), "wall_time_s": wall_time, "details": _jsonable(details)}
+        record = {**self._record, "inputs": inputs, **made}
+        record[_CHECKSUM] = _checksum(record)
         write_text(sidecar(path), json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 
-_SHARE = "labelled-"
+_CHECKSUM = "checksum"
+_FIELDS = {"recipe": dict, "inputs": dict, "version": str, "artifact": dict, "details": dict}
 
 
-@dataclass(frozen=True)
-class Workspace:
-    """Paths of everything that a run writes, under one folder.
+def _checksum(record: Mapping[str, Any]) -> str:
+    values = {name: value for name, value in record.items() if name != _CHECKSUM}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
-    A workspace for a share of the labels lies inside the one for all of them and has no cache of its own: what was
-    recorded does not depend on who is labelled.
-    """
 
-    root: Path
+def _is_record(record: Any) -> bool:
+    if not isinstance(record, dict) or "seed" not in record:
+        return False
+    if not all(isinstance(record.get(name), kind) for name, kind in _FIELDS.items()):
+        return False
+    return all(known is None or _is_identity(known) for known in (record["artifact"], *record["inputs"].values()))
 
-    @property
-    def whole(self) -> "Workspace":
-        """The workspace for all labels: the one that this one lies in, or itself."""
-        outer = Workspace(self.root.parent)
-        return outer if self.root.name.startswith(_SHARE) and outer.recipe.exists() else self
 
-    def labelled(self, share: float) -> "Workspace":
-        """The workspace for a share of the training groups' labels."""
-        return self.whole if share == 1 else Workspace(self.whole.root / f"{_SHARE}{share:g}")
-
-    @property
-    def cache(self) -> Path:
-        """Where shards and their tables lie."""
-        return self.whole.root / "cache"
-
-    @property
-    def recipe(self) -> Path:
-        """The effective recipe, every setting with a comment."""
-        return self.root / "recipe.yaml"
-
-    @property
-    def clips(self) -> Path:
-        """The table of clips: name, group, label, attributes and coverage of each modality."""
-        return self.cache / "clips.csv"
-
-    @property
-    def failures(self) -> Path:
-        """The table of what could not be used, with file and reason."""
-        return self.cache / "failures.csv"
-
-    def shard(self, kind: str, group: str) -> Path:
-        """The HDF5 shard of one kind (`faces`, `biosignals`) and group."""
-        return self.cache / kind / f"{group}.h5"
-
-    def cell(self, fold: int, seed: int) -> Path:
-        """The folder of one fold and seed."""
-        return self.root / f"fold-{fold}" / f"seed-{seed}"
-
-    def student(self, fold: int, seed: int, method: str) -> Path:
-        """The checkpoint of a student."""
-        return self.cell(fold, seed) / "students" / method / "student.safetensors"
-
-    def predictions(self, fold: int, seed: int, method: str) -> Path:
-        """The predictions of a student or teacher for a fold's test clips."""
-        return self.root / "predictions" / f"{method.replace(':', '-')}.fold-{fold}.seed-{seed}.csv"
-
-    def results(self, suffix: str) -> Path:
-        """The results: `.csv`, `.json` or `_by_group.csv`."""
-        return self.root / f"results{suffix}"
-
-    @property
-    def comparison(self) -> Path:
-        """The folder of a comparison's plots, and of its label-efficiency curve."""
-        return self.root / "comparison"
-
-    def require(self, path: Path, made_by: str) -> Path:
-        """`path`, or MissingArtifact saying which command makes it."""
-        if not path.exists():
-            raise MissingArtifact(f"{path} is missing: run `{made_by} --workspace {self.root}` first")
-        return path
+def _is_identity(known: Any) -> bool:
+    kinds = {"sha256": str, "size": int, "mtime_ns": int}
+    return isinstance(known, dict) and all(isinstance(known.get(name), kind) for name, kind in kinds.items())
 
 
 def _jsonable(values: Any) -> Any:

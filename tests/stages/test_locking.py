@@ -1,0 +1,83 @@
+"""One command at a time writes in a workspace."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.errors import WorkspaceInUse
+from pipelines.stages.locking import exclusive, hold
+from pipelines.workspace import Workspace
+
+HOLDER = """
+import sys
+from pathlib import Path
+from pipelines.stages.locking import hold
+from pipelines.workspace import Workspace
+sys.argv = ["mtpkd", "preprocess", "biovid"]
+with hold(Workspace(Path({root!r}))):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path / "w")
+
+
+@pytest.fixture
+def holder(workspace):
+    """Another process that holds the workspace until a line is sent."""
+    script = HOLDER.format(root=str(workspace.root))
+    with subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_the_second_is_told_who_the_first_is(workspace, holder):
+    with pytest.raises(WorkspaceInUse) as caught, hold(workspace):
+        pass
+    message = str(caught.value)
+    assert f"{workspace.root} is in use by `mtpkd preprocess biovid` (process {holder.pid} on " in message
+    assert "another --workspace" in message
+
+
+def test_a_share_of_labels_has_the_lock_of_the_whole(workspace, holder):
+    workspace.recipe.write_text("")
+    with pytest.raises(WorkspaceInUse), hold(workspace.labelled(0.3)):
+        pass
+
+
+def test_the_lock_ends_with_its_holder_however_that_ends(workspace, holder):
+    holder.kill()
+    holder.wait()
+    with hold(workspace):
+        note = json.loads((workspace.root / ".lock.json").read_text())
+        assert note["process"] == os.getpid()
+    assert not (workspace.root / ".lock.json").exists()
+
+
+def test_a_stage_that_calls_another_keeps_the_lock(workspace):
+    @exclusive
+    def inner(recipe, place):
+        return "done"
+
+    @exclusive
+    def outer(recipe, place, *, times):
+        results = [inner(recipe, place) for _ in range(times)]
+        assert (place.root / ".lock.json").exists()
+        return results
+
+    assert outer(None, workspace, times=2) == ["done", "done"]
+    assert not (workspace.root / ".lock.json").exists()
+
+
+def test_a_note_that_cannot_be_read_does_not_hide_that_somebody_is_there(workspace, holder):
+    (workspace.root / ".lock.json").write_text("[]")
+    with pytest.raises(WorkspaceInUse, match="in use by another process"), hold(workspace):
+        pass
