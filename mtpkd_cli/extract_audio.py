@@ -19,7 +19,7 @@ def extract_audio(
 ) -> None:
     """One recording -> its sound as a log-mel spectrogram, on the time axis of its video."""
     from pipelines.errors import UnreadableMedia
-    from pipelines.media.audio import probe_audio
+    from pipelines.media.audio import NO_TRACK, probe_audio
     from pipelines.media.audio_extraction import extract_sound, plot_sound, save_sound
     from pipelines.recipe.loading import load_recipe
 
@@ -27,7 +27,7 @@ def extract_audio(
     info = probe_audio(recording)
     sound = extract_sound(recording, settings)
     if info is None or sound is None:
-        raise UnreadableMedia(recording, "there is no sound track")
+        raise UnreadableMedia(recording, NO_TRACK)
     _show(recording, info, sound)
     if output is not None:
         save_sound(output, sound, settings)

@@ -37,14 +37,14 @@ def run(
     from mtpkd_cli.evaluate import show_results
     from pipelines.corpora import task_of
     from pipelines.metrics import get_metric
-    from pipelines.recipe.loading import load_recipe
+    from pipelines.recipe.loading import load_recipe, override_recipe
     from pipelines.stages import run_all
     from pipelines.workspace import Workspace
 
     speak()
-    overrides = tuple(settings or ()) + ((f"corpus.root={root}",) if root is not None else ())
-    overrides += (f"protocol.labelled={labelled}",) if labelled is not None else ()
-    chosen = load_recipe(recipe, overrides)
+    changes: dict[str, object] = {} if root is None else {"corpus.root": str(root)}
+    changes |= {} if labelled is None else {"protocol.labelled": labelled}
+    chosen = override_recipe(load_recipe(recipe, tuple(settings or ())), **changes)
     if metric is not None:
         get_metric(metric, task_of(chosen.corpus))
     place = Workspace(workspace or RUNS / chosen.corpus.name)

@@ -181,6 +181,7 @@ class FaceShard:
         else:
             self._index = values(self._file, "offsets", (len(self._valid) + 1,), WHOLE)
             self._data = dataset(self._file, "bytes", (None,), WHOLE)
+        self._stored = len(self._data)
 
     @property
     def clips(self) -> tuple[str, ...]:
@@ -205,19 +206,21 @@ class FaceShard:
             row = first + int(frame)
             if not first <= row < last or not self._valid[row]:
                 raise IndexError(f"{clip}: frame {frame} is outside the clip or shows no face")
-            out[position] = self._stored(row)
+            out[position] = self._pixels(row) if self._raw else self._decoded(row)
         return out
 
-    def _stored(self, row: int) -> np.ndarray:
-        first = int(self._index[row])
-        stop = first + 1 if self._raw else int(self._index[row + 1])
-        if not 0 <= first < stop <= len(self._data):
+    def _pixels(self, row: int) -> np.ndarray:
+        stored = int(self._index[row])
+        if not 0 <= stored < self._stored:
             raise DamagedFile(self._path, f"has no crop of its frame {row}")
-        found = part(self._data, slice(first, stop))
-        if self._raw:
-            return found[0]
+        return part(self._data, stored)
+
+    def _decoded(self, row: int) -> np.ndarray:
+        first, stop = self._index[row : row + 2].tolist()
+        if not 0 <= first < stop <= self._stored:
+            raise DamagedFile(self._path, f"has no crop of its frame {row}")
         try:
-            image = decode_jpeg(found.tobytes())
+            image = decode_jpeg(part(self._data, slice(first, stop)).tobytes())
         except UnreadableMedia as error:
             raise DamagedFile(self._path, f"has a frame {row} that is no crop ({error.reason})") from None
         if image.shape != (self.size, self.size, 3):

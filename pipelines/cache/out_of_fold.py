@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.cache.tables import open_csv
 from pipelines.errors import MtpkdError
 from pipelines.workspace import write_csv
 
@@ -42,7 +43,7 @@ def read_out_of_fold(paths: Sequence[Path], clips: Sequence[str], names: Sequenc
     columns = [*names, *_columns(names, num_outputs)]
     known: dict[str, list[float]] = {}
     for path in paths:
-        with path.open(newline="", encoding="utf-8") as stream:
+        with open_csv(path, _AGAIN) as stream:
             reader = csv.DictReader(stream)
             if not {"clip", *columns} <= set(reader.fieldnames or ()):
                 raise MtpkdError(f"{path}: columns clip, {', '.join(columns)} expected: {_AGAIN}")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.cache.tables import open_csv
 from pipelines.errors import MtpkdError
 from pipelines.metrics import Predictions
 from pipelines.recipe import Task
@@ -72,7 +73,7 @@ def write_predictions(path: Path, predictions: Predictions, task: Task) -> None:
 def read_predictions(path: Path, task: Task) -> Predictions:
     """Read predictions of whole clips. Raises MtpkdError for a file that does not hold this task's scores."""
     targets, columns = _target_columns(task), _score_columns(task)
-    with path.open(newline="", encoding="utf-8") as stream:
+    with open_csv(path, _AGAIN) as stream:
         reader = csv.DictReader(stream)
         if not {"clip", "group", *targets, *columns} <= set(reader.fieldnames or ()):
             raise MtpkdError(f"{path}: columns clip, group, {', '.join(targets + columns)} expected: {_AGAIN}")
@@ -92,7 +93,7 @@ def read_predictions(path: Path, task: Task) -> Predictions:
 
 def holds_frames(path: Path) -> bool:
     """Whether a file of predictions has one row a frame, rather than one a clip."""
-    with path.open(newline="", encoding="utf-8") as stream:
+    with open_csv(path, _AGAIN) as stream:
         return "frame" in next(csv.reader(stream), [])[2:3]
 
 
@@ -125,7 +126,7 @@ def read_frame_predictions(path: Path, task: Task) -> Iterator[FramePredictions]
         MtpkdError: the file is not one of this task, or was changed by hand.
     """
     columns = _frame_columns(task)
-    with path.open(newline="", encoding="utf-8") as stream:
+    with open_csv(path, _AGAIN) as stream:
         reader = csv.reader(stream)
         header = next(reader, [])
         if header != columns:

@@ -14,6 +14,7 @@ from pipelines.workspace import write_csv
 COVERAGE = "coverage_"
 LABEL = "label_"
 FAILURE_COLUMNS = ("clip", "modality", "file", "reason")
+_AGAIN = "run `mtpkd preprocess` again"
 _FIXED = ("clip", "group", "label", "class")
 
 
@@ -60,7 +61,7 @@ def write_clips(path: Path, rows: Sequence[ClipRow], *, dimensions: Sequence[str
 
 def read_clips(path: Path) -> list[ClipRow]:
     """Read clips.csv. Raises MtpkdError naming the line of a row that cannot be read."""
-    with _opened(path) as stream:
+    with open_csv(path, _AGAIN) as stream:
         reader = csv.DictReader(stream)
         columns = reader.fieldnames or []
         if not set(_FIXED) <= set(columns):
@@ -75,29 +76,30 @@ def read_clips(path: Path) -> list[ClipRow]:
             try:
                 rows.append(_parse(row, dimensions, attributes, coverage))
             except (ValueError, TypeError) as error:
-                raise MtpkdError(f"{path}, line {reader.line_num}: {error}: run `mtpkd preprocess` again") from None
+                raise MtpkdError(f"{path}, line {reader.line_num}: {error}: {_AGAIN}") from None
     return rows
 
 
 def read_failures(path: Path) -> list[Failure]:
     """Read failures.csv, which does not say which are tolerated. Raises MtpkdError where it is another table."""
-    with _opened(path) as stream:
+    with open_csv(path, _AGAIN) as stream:
         reader = csv.reader(stream)
         header = next(reader, [])
         lines = list(reader)
     if tuple(header) != FAILURE_COLUMNS or any(len(line) != len(header) for line in lines):
         expected = ", ".join(FAILURE_COLUMNS)
-        raise MtpkdError(f"{path}: columns {expected} expected in every line: run `mtpkd preprocess` again")
+        raise MtpkdError(f"{path}: columns {expected} expected in every line: {_AGAIN}")
     return [Failure(clip, modality, file, reason) for clip, modality, file, reason in lines]
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
+def open_csv(path: Path, remedy: str) -> Iterator[TextIO]:
+    """A table of the workspace, to be read by `csv`. Raises MtpkdError where it turns out to be none."""
     with path.open(newline="", encoding="utf-8") as stream:
         try:
             yield stream
         except (csv.Error, UnicodeDecodeError) as error:
-            raise MtpkdError(f"{path}: no table ({error}): run `mtpkd preprocess` again") from None
+            raise MtpkdError(f"{path}: no table ({error}): {remedy}") from None
 
 
 def _label_cells(row: ClipRow, dimensions: int) -> list[object]:

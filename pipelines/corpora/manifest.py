@@ -121,12 +121,20 @@ def _files(row: ManifestRow, missing: list[Failure]) -> dict[str, Path]:
     """Modality -> file, for paths that lead to one; adds a Failure for each other."""
     files = {}
     for name, path in row.paths.items():
-        if path.is_file():
-            files[name] = path
-        else:
-            reason = "it is a folder, not a file" if path.is_dir() else "file does not exist"
+        if reason := _why_no_file(path):
             missing.append(Failure(row.clip, name, str(path), reason))
+        else:
+            files[name] = path
     return files
+
+
+def _why_no_file(path: Path) -> str | None:
+    try:
+        if path.is_file():
+            return None
+        return "it is a folder, not a file" if path.is_dir() else "file does not exist"
+    except OSError as error:  # a name that is longer than names can be, a folder that may not be read
+        return (error.strerror or "cannot be read").lower()
 
 
 def _warn_of_labels(clips: Sequence[Clip], settings: ManifestCorpus) -> None:

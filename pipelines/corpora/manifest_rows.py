@@ -1,12 +1,14 @@
 """The rows of a manifest: what each says of its clip, and every mistake by line and column.
 
 - Ids and groups become names of files and of HDF5 groups, so what a path could make of them is refused.
+- A path must lie in `corpus.root`, by its text: what links in there lead to is the user's own doing.
 - A class is matched as it is written; a number also by its value, because a table with empty cells is often written
   with 1.0 where 1 was meant.
 """
 
 import difflib
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,16 +135,18 @@ def _parse(place: str, cells: Mapping[str, str], settings: ManifestCorpus) -> tu
     mistakes = [(column, fault) for column, name in names.items() if (fault := _name_fault(name))]
     label, partial, found = (_class if settings.task == "classes" else _dimensions)(cells, settings)
     side, unclear = _side(cells, settings)
+    paths = {column: cells[column] for column in settings.columns.values() if cells[column]}
+    astray = [(column, fault) for column, cell in paths.items() if (fault := _path_fault(cell, settings.root))]
     row = ManifestRow(
         place=place,
         clip=clip,
         group=cells[settings.group],
         label=label,
         partial=Failure(clip, "label", place, partial, tolerated=True) if partial else None,
-        paths={name: settings.root / cells[column] for name, column in settings.columns.items() if cells[column]},
+        paths={name: settings.root / paths[column] for name, column in settings.columns.items() if column in paths},
         attributes={column: cells[column] for column in settings.attributes} | side,
     )
-    return row, mistakes + found + unclear
+    return row, mistakes + found + unclear + astray
 
 
 def _side(cells: Mapping[str, str], settings: ManifestCorpus) -> tuple[dict[str, str], list[tuple[str, str]]]:
@@ -185,6 +189,16 @@ def _name_fault(name: str) -> str | None:
         return f"{name[:_LONGEST_NAME]!r} holds a slash or begins with a dot; {remedy}"
     if len(name.encode()) > _LONGEST_NAME:
         return f"{clipped(name)!r} is longer than {_LONGEST_NAME} bytes; {remedy}"
+    return None
+
+
+def _path_fault(cell: str, root: Path) -> str | None:
+    """Why a cell cannot be a path, or None."""
+    if not cell.isprintable():
+        return f"{clipped(cell)!r} holds a control character, and is no path"
+    folder = os.path.abspath(root)
+    if os.path.commonpath([folder, os.path.abspath(root / cell)]) != folder:
+        return f"{clipped(cell)!r} leads out of corpus.root = {root}: set that to a folder that holds all of the files"
     return None
 
 

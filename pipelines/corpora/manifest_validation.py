@@ -82,7 +82,8 @@ def _look(
             count.unreadable += 1
             reason = error.reason
         if reason:
-            found.append(Failure(clip.name, name, str(path), reason))
+            # A recording without sound is a fact of the corpus, which `preprocess` does not count as a failure either.
+            found.append(Failure(clip.name, name, str(path), reason, tolerated=reason == NO_TRACK))
     if not clip.files:
         found.append(Failure(clip.name, "all", clip.name, "the clip has no file of any modality"))
     return found

@@ -90,7 +90,7 @@ def _refuse_foreign(root: Path, record: dict[str, Any]) -> None:
 def _read_record(root: Path) -> dict[str, Any] | None:
     try:
         record = json.loads((root / RECORD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     return record if isinstance(record, dict) else None
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipelines.errors import SettingsError
 from pipelines.recipe import Recipe
+from pipelines.recipe.plain_yaml import parse_yaml
 
 SHIPPED = Path(__file__).resolve().parent.parent / "recipes"
 
@@ -32,14 +33,16 @@ def load_recipe(name: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
     """
     path = SHIPPED / f"{name}.yaml" if str(name) in shipped_recipes() else Path(name)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError):
         known = ", ".join(shipped_recipes())
         raise SettingsError(
             f"{name}: no such recipe. Give a YAML file, or one of the shipped recipes: {known}"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise SettingsError(f"{path}: not a YAML file: {error}") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path}: a recipe is a YAML mapping of settings, this is {_brief(values)}")
     for override in overrides:
@@ -106,9 +109,9 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     if not equals or not key.strip():
         raise SettingsError(f"--set {override}: write it as key.sub=value, e.g. --set protocol.folds=3")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise SettingsError(f"--set {override}: the value {text!r} is not YAML") from None
+        value = parse_yaml(text)
+    except ValueError:
+        raise SettingsError(f"--set {_brief(override)}: the value is not YAML: {_brief(text)}") from None
     _set_nested(values, key.strip().split("."), value, f"--set {override}")
 
 

@@ -106,14 +106,24 @@ def read_rows(workspace: Workspace, metric: str) -> list[ResultRow]:
         MtpkdError: the results were computed without that metric.
     """
     path = workspace.require(workspace.results(".json"), "mtpkd evaluate")
-    content = json.loads(path.read_text(encoding="utf-8"))
-    known = content["metrics"]
-    if metric not in known:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+        rows = [_row_of(values) for values in known[metric]] if metric in known else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise MtpkdError(f"{path}: holds no results: run `mtpkd evaluate` again") from None
+    if rows is None:
         raise MtpkdError(f"{path}: holds no {metric}, only {', '.join(known)}: run `mtpkd evaluate` again")
-    rows: list[dict[str, Any]] = [
-        {key: nan if value is None else value for key, value in row.items()} for row in known[metric]
-    ]
-    return [ResultRow(**row) for row in rows]
+    return rows
+
+
+def _row_of(values: Any) -> ResultRow:
+    """A row of results.json. Raises TypeError where it has other fields, or values of another type."""
+    row = ResultRow(**{key: nan if value is None else value for key, value in dict(values).items()})
+    texts = {"method", "role", "verdict"}
+    for name, value in asdict(row).items():
+        if not isinstance(value, str if name in texts else int | float):
+            raise TypeError(name)
+    return row
 
 
 def _rows(known: Methods, task: Task) -> tuple[dict[str, list[ResultRow]], list[str]]:

@@ -90,7 +90,7 @@ def _read_history(path: Path) -> list[dict[str, float]]:
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(stream)]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, csv.Error) as error:
         raise MtpkdError(f"{path}: no history of a training ({error}): delete the student beside it") from None
     if not rows:
         raise MtpkdError(f"{path}: the history holds no epoch: delete the student beside it")
@@ -106,9 +106,9 @@ def _teaching(cells: Sequence[list[dict[str, float]]]) -> Teaching:
     last = _means([rows[-1] for rows in cells])
     return Teaching(
         cells=[len(rows) for rows in there],
-        chosen={name.removeprefix(_CHOSEN): [mean[name] for mean in means] for name in names},
-        last={name.removeprefix(_CHOSEN): last[name] for name in names},
-        diagonal_mass=[mean[_DIAGONAL] for mean in means] if _DIAGONAL in means[0] else [],
+        chosen={name.removeprefix(_CHOSEN): [mean.get(name, float("nan")) for mean in means] for name in names},
+        last={name.removeprefix(_CHOSEN): last.get(name, float("nan")) for name in names},
+        diagonal_mass=[mean.get(_DIAGONAL, float("nan")) for mean in means] if _DIAGONAL in means[0] else [],
     )
 
 

@@ -62,7 +62,7 @@ def artifacts_of(unit: FitUnit) -> list[Artifact]:
         path=cell.adapters(fit),
         fingerprint=Fingerprint(keys, {**teachers, **embeddings}, cell.split.seed),
         build=partial(_train_adapters, unit),
-        cost=len(cell.of(fit.train)) * cell.recipe.training.alignment.epochs,
+        cost=cell.count(fit.train) * cell.recipe.training.alignment.epochs,
     )
     fingerprint = Fingerprint(
         {"held_out": list(fit.held_out), "says": "losses and outputs"}, {"adapters": cell.adapters(fit), **embeddings}

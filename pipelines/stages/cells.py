@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.cache.tables import ClipRow, read_clips
-from pipelines.corpora import published_hold_out, task_of
+from pipelines.corpora import published_hold_out
 from pipelines.errors import SettingsError
 from pipelines.protocols.splits import Fit, Split, make_fits, make_splits
 from pipelines.recipe import JOINT, Recipe, Task
 from pipelines.recipe.loading import plain
+from pipelines.stages.study import Study
 from pipelines.training.labels import LabelScale
 from pipelines.training.samples import Sample, make_samples
-from pipelines.workspace import Workspace, identify
+from pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
     from pipelines.training.sources import Source
@@ -26,12 +27,25 @@ log = logging.getLogger("mtpkd")
 
 @dataclass(frozen=True)
 class Cell:
-    """One fold and seed of a workspace; `clips` are all clips of the cache."""
+    """One fold and seed of a study."""
 
-    recipe: Recipe
-    workspace: Workspace
+    study: Study
     split: Split
-    clips: tuple[ClipRow, ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The whole one."""
+        return self.study.recipe
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where its artifacts lie."""
+        return self.study.workspace
+
+    @property
+    def clips(self) -> tuple[ClipRow, ...]:
+        """All clips of the cache, in the order of their table."""
+        return self.study.clips
 
     @property
     def folder(self) -> Path:
@@ -46,11 +60,13 @@ class Cell:
     @property
     def task(self) -> Task:
         """What is predicted."""
-        return task_of(self.recipe.corpus)
+        return self.study.task
 
     def clips_of(self, groups: Iterable[str]) -> list[ClipRow]:
         """The clips of some groups, in the order of the table."""
         wanted = set(groups)
+        if len(wanted) == 1:
+            return list(self.study.by_group.get(*wanted, ()))
         return [row for row in self.clips if row.group in wanted]
 
     def of(self, groups: Iterable[str]) -> list[Sample]:
@@ -74,14 +90,15 @@ class Cell:
         rows = self.clips_of(set(self.split.train) - set(self.split.unlabelled))
         return LabelScale.of([row.label for row in rows if isinstance(row.label, tuple)], self.task.num_outputs)
 
+    def count(self, groups: Iterable[str]) -> int:
+        """How many samples some groups have."""
+        return sum(self.study.sizes.get(group, 0) for group in groups)
+
     def digest(self, groups: Iterable[str]) -> str:
         """Changes with clips, labels and coverage of some groups: other clips do not make an artifact stale."""
-        rows = self.clips_of(groups)
-        lines = [f"{row.clip}\t{row.group}\t{row.label}\t{sorted(row.coverage.items())}" for row in rows]
-        lines += [f"hidden\t{group}" for group in sorted({row.group for row in rows} & set(self.split.unlabelled))]
-        if self.recipe.corpus.continuous:
-            shards = sorted({self.workspace.shard("annotations", row.group) for row in rows})
-            lines += [f"{shard.name}\t{(identify(shard) or {}).get('sha256')}" for shard in shards]
+        known, hidden = self.study.digests, set(self.split.unlabelled)
+        there = sorted(set(groups) & known.keys())
+        lines = [f"{group}\t{known[group]}\t{'hidden' if group in hidden else ''}" for group in there]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
     def usable(self, source: "Source", groups: Iterable[str], purpose: str) -> list[Sample]:
@@ -159,12 +176,12 @@ class Cell:
 
     def shards(self, modality: str, groups: Iterable[str]) -> dict[str, Path]:
         """Shard name -> file, for fingerprints."""
-        kind = self.recipe.shard_kind(modality)
-        return {f"{kind}/{group}": self.workspace.shard(kind, group) for group in sorted(set(groups))}
+        kind, wanted = self.recipe.shard_kind(modality), set(groups)
+        return {f"{kind}/{group}": path for group, path in self.study.shards[modality].items() if group in wanted}
 
     def learning_keys(self, *names: str) -> dict[str, object]:
         """Recipe keys that every training depends on, and the named ones, for fingerprints."""
-        values = plain(self.recipe)
+        values = self.study.settings
         training = values["training"]
         keys: dict[str, object] = {
             "task": plain(self.task),
@@ -212,7 +229,8 @@ def load_cells(recipe: Recipe, workspace: Workspace) -> list[Cell]:
         rows = _without_split_videos(rows, set(published))
     usable = [row for row in rows if any(row.coverage.get(name, 0) > 0 for name in recipe.prevalent)]
     splits = make_splits([row.group for row in usable], recipe.protocol, published)
-    return [Cell(recipe, workspace, split, rows) for split in splits]
+    study = Study(recipe, workspace, rows)
+    return [Cell(study, split) for split in splits]
 
 
 def _without_split_videos(rows: tuple[ClipRow, ...], test: set[str]) -> tuple[ClipRow, ...]:

@@ -29,6 +29,7 @@ from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, train, training_workers
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import teacher_column, teacher_embeddings
+from pipelines.stages.train_teachers import artifacts_of as teachers_of
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.loop import Problem
 from pipelines.training.problems.distillation import DistillationProblem, Teachers
@@ -63,7 +64,9 @@ def run(
         for fit in cell.fits():
             workspace.require(cell.teacher(fit, JOINT), "mtpkd train-teachers")
             workspace.require(cell.adapters(fit), "mtpkd align")
-    warn_of_stale("align", [FitUnit(cell, fit) for cell in cells for fit in cell.fits()], aligned, root=workspace.root)
+    fits = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
+    for stage, before in (("train-teachers", teachers_of), ("align", aligned)):
+        warn_of_stale(stage, fits, before, root=workspace.root)
     workers = workers or training_workers(recipe)
     run_units("distill", units, artifacts_of, workers=workers, root=workspace.root)
 
@@ -93,7 +96,7 @@ def artifacts_of(unit: StudentUnit) -> list[Artifact]:
             path=cell.workspace.student(cell.split.fold, cell.split.seed, unit.method),
             fingerprint=Fingerprint(keys, inputs, cell.split.seed),
             build=partial(_train_student, unit),
-            cost=len(cell.of(full.train)) * cell.recipe.training.distillation.epochs,
+            cost=cell.count(full.train) * cell.recipe.training.distillation.epochs,
         )
     ]
 

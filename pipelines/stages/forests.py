@@ -44,7 +44,7 @@ def forest_artifact(unit: FitUnit, name: str, split_keys: dict[str, Any]) -> Art
         )
     keys = {**cell.learning_keys("teachers.trees"), "subset": list(cell.recipe.teacher_subsets[name]), **split_keys}
     fingerprint = Fingerprint(keys, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
-    return Artifact(cell.teacher(fit, name), fingerprint, partial(_grow, unit, name), cost=len(cell.of(fit.train)))
+    return Artifact(cell.teacher(fit, name), fingerprint, partial(_grow, unit, name), cost=cell.count(fit.train))
 
 
 def _grow(unit: FitUnit, name: str, job: Job) -> dict[str, Any]:

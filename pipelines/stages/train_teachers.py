@@ -64,7 +64,7 @@ def _encoder_artifact(unit: FitUnit, modality: str, split_keys: dict[str, Any]) 
     if weights := cell.recipe.encoders[modality].weights:
         inputs["weights"] = weights
     fingerprint = Fingerprint({**cell.learning_keys(*keys), **split_keys}, inputs, cell.split.seed)
-    cost = len(cell.of(fit.train)) * cell.recipe.training.teachers.epochs
+    cost = cell.count(fit.train) * cell.recipe.training.teachers.epochs
     return Artifact(cell.encoder(fit, modality), fingerprint, partial(_train_encoder, unit, modality), cost)
 
 
@@ -112,7 +112,7 @@ def _embedding_artifact(unit: FitUnit) -> Artifact:
         inputs |= cell.shards(modality, groups)
     placement = [key for modality in cell.recipe.modalities for key in placement_keys(cell.recipe, modality)]
     keys = {**cell.learning_keys(*placement), "clips": cell.digest(groups), "samplings": _samplings(unit)}
-    cost = len(cell.of(groups)) * len(cell.recipe.modalities)
+    cost = cell.count(groups) * len(cell.recipe.modalities)
     path = cell.embeddings(fit)
     return Artifact(path, Fingerprint(keys, inputs, cell.split.seed), partial(_embed_clips, unit), cost)
 
@@ -140,7 +140,7 @@ def _fusion_artifact(unit: FitUnit, name: str, split_keys: dict[str, Any]) -> Ar
     cell, fit = unit.cell, unit.fit
     keys = {**cell.learning_keys("model", "training.fusion"), "subset": list(cell.recipe.teacher_subsets[name])}
     fingerprint = Fingerprint({**keys, **split_keys}, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
-    cost = len(cell.of(fit.train)) * cell.recipe.training.fusion.epochs
+    cost = cell.count(fit.train) * cell.recipe.training.fusion.epochs
     return Artifact(cell.teacher(fit, name), fingerprint, partial(_train_fusion, unit, name), cost)
 
 
@@ -178,7 +178,7 @@ def _hallucination_artifact(unit: FitUnit, split_keys: dict[str, Any]) -> Artifa
     cell, fit = unit.cell, unit.fit
     keys = {**cell.learning_keys("model", "training.hallucination", "prevalent", "privileged"), **split_keys}
     fingerprint = Fingerprint(keys, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
-    cost = len(cell.of(fit.train)) * cell.recipe.training.hallucination.epochs
+    cost = cell.count(fit.train) * cell.recipe.training.hallucination.epochs
     return Artifact(cell.hallucination, fingerprint, partial(_train_hallucination, unit), cost)
 
 

@@ -47,6 +47,12 @@ def test_run_prints_the_table_and_the_second_time_skips_everything(mtpkd, recipe
         assert word in out
 
 
+def test_a_root_is_a_path_whatever_yaml_would_make_of_it(mtpkd):
+    status, _, err = mtpkd("run", "biovid", "2024")
+    assert status == 2
+    assert "2024 does not exist" in err
+
+
 def test_a_change_on_the_command_line_reaches_the_recipe(mtpkd, recipe_file, tmp_path):
     status, _, err = mtpkd("run", recipe_file, "--set", "protocol.folds=50", "--workspace", tmp_path / "w")
     assert status == 2

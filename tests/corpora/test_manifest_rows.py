@@ -32,11 +32,11 @@ def read(tmp_path):
 
 
 def test_what_a_row_says(read, tmp_path):
-    first, second = read("a,s1,stress,v/a.mp4,/elsewhere/a.csv,w", "b,s1,,,,")
+    first, second = read("a,s1,stress,v/a.mp4,v/../a.csv,w", "b,s1,,,,")
     assert (first.clip, first.group, first.label, first.attributes) == ("a", "s1", 1, {"sex": "w"})
     assert {name: str(path) for name, path in first.paths.items()} == {
         "faces": str(tmp_path / "v/a.mp4"),
-        "eda": "/elsewhere/a.csv",
+        "eda": str(tmp_path / "v/../a.csv"),
     }
     assert first.place == f"{tmp_path / 'manifest.csv'}:2"
     assert (second.label, second.partial, second.paths, second.attributes) == (None, None, {}, {"sex": ""})

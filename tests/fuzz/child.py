@@ -1,7 +1,7 @@
 """Reads damaged files in a process of its own, because native code that fails takes its process along.
 
     python child.py FAMILY ORIGINALS WORK FIRST COUNT        mutations of seeds FIRST to FIRST + COUNT - 1
-    python child.py FAMILY ORIGINALS WORK file FILE          one file as it is
+    python child.py FAMILY ORIGINALS WORK files FILE...      files as they are
 
 Prints a JSON line before each file (`{"begin": seed}`) and after it, so that the last line tells which one killed the
 process. A file that takes too long ends the process, even inside native code, and so does one that asks for much more
@@ -29,7 +29,7 @@ MOST_MB = 256
 """Most that resident memory may grow while one small file is read."""
 
 
-def main(family: str, originals: str, work: str, first: str, count: str) -> None:
+def main(family: str, originals: str, work: str, first: str, *rest: str) -> None:
     """See the module."""
     suffix, readers = FAMILIES[family]
     contents = [path.read_bytes() for path in sorted(Path(originals, family).iterdir())]
@@ -39,10 +39,11 @@ def main(family: str, originals: str, work: str, first: str, count: str) -> None
     for reader in readers:  # intact files can be read, and whatever is imported on the way is there now
         reader(damaged)
     limit_memory()
-    if first == "file":
-        report("file", Path(count), readers)
+    if first == "files":
+        for number, file in enumerate(rest):
+            report(number, Path(file), readers)
     else:
-        for seed in range(int(first), int(first) + int(count)):
+        for seed in range(int(first), int(first) + int(rest[0])):
             content = contents[seed % len(contents)]
             damaged.write_bytes(mutated(content, contents[(seed + 1) % len(contents)], seed, suffix))
             report(seed, damaged, readers)
@@ -56,7 +57,7 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + ALLOWANCE, used + ALLOWANCE))
 
 
-def report(seed: int | str, path: Path, readers) -> None:
+def report(seed: int, path: Path, readers) -> None:
     """Read one file by every reader, and print what came of it."""
     from pipelines.errors import MtpkdError
 

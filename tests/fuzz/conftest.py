@@ -34,7 +34,7 @@ from pipelines.recipe.loading import load_recipe
 from pipelines.training.checkpoints import save_checkpoint
 
 STRESSED = bool(os.environ.get("MTPKD_STRESS"))
-STRESS = 20
+STRESS = 10
 """How many times as much is done under stress."""
 CHILD = Path(__file__).with_name("child.py")
 
@@ -100,6 +100,25 @@ def fuzz(run_child) -> Callable[..., Batch]:
             batch.dead[said[-1]["begin"]] = error
             first = said[-1]["begin"] + 1
         return batch
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def outcomes_of(run_child) -> Callable[..., dict[str, list[str]]]:
+    """`outcomes_of(family, {name: content}, folder)`: what the readers made of each, in a process of its own.
+
+    Fails where a reader did neither, or took too much time or memory.
+    """
+
+    def run(family: str, contents: dict[str, bytes], folder: Path) -> dict[str, list[str]]:
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        said, error = run_child(family, "files", *(folder / name for name in contents))
+        ends = [line for line in said if "end" in line]
+        assert len(ends) == len(contents), f"{list(contents)[len(ends)]} killed its process:\n{error}"
+        assert not any(end["faults"] for end in ends), ends
+        return {name: end["outcomes"] for name, end in zip(contents, ends, strict=True)}
 
     return run
 

@@ -14,6 +14,7 @@ from pipelines.recipe import JOINT
 from pipelines.recipe.loading import load_recipe, override_recipe
 from pipelines.stages import distill
 from pipelines.stages.cells import Cell
+from pipelines.stages.study import Study
 from pipelines.workspace import Workspace
 
 SIZE, WIDTH = 10, 5
@@ -82,7 +83,7 @@ def loss_of(method, recipe):
 
 def fingerprint_of(method, recipe, root):
     split = Split(fold=0, seed=0, train=("a", "b", "c", "d", "e"), validation=("f",), test=("g",))
-    (artifact,) = distill.artifacts_of(distill.StudentUnit(Cell(recipe, Workspace(root), split, ()), method))
+    (artifact,) = distill.artifacts_of(distill.StudentUnit(Cell(Study(recipe, Workspace(root), ()), split), method))
     return artifact.fingerprint
 
 
