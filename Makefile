@@ -1,6 +1,6 @@
 # Everything a checkout needs, in the few commands that the Dockerfile and .ci/run use too.
 .DEFAULT_GOAL := help
-.PHONY: help system install demo demo-affwild2 test lint bench clean
+.PHONY: help system install demo demo-affwild2 test lint stress bench clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
@@ -35,6 +35,9 @@ lint: install  ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+stress: install  ## The fault and fuzz suites in full: minutes become an hour
+	MTPKD_STRESS=1 $(BIN)/python -m pytest tests/faults tests/fuzz
 
 bench: install  ## Measure the claims of benchmarks/README.md
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -80,7 +80,9 @@ def main() -> None:
                 work()
                 seconds[arm].append(time.perf_counter() - start)
     medians = {arm: statistics.median(values) for arm, values in seconds.items()}
-    print(f"{arguments.clips} clips, torch threads: {arguments.threads}\n\n{'':<30}{'ms a clip':>10}{'of its time':>13}")
+    print(
+        f"{arguments.clips} clips, torch threads: {arguments.threads}\n\n{'':<30}{'ms a clip':>10}{'of its time':>13}"
+    )
     for arm, value in medians.items():
         print(f"{arm:<30}{1e3 * value / arguments.clips:>10.1f}{value / medians['R3D-18 alone']:>12.2f}x")
     print(f"\ntarget: <= {TARGET}x of R3D-18 alone")

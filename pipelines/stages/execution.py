@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from pipelines.errors import MtpkdError
 from pipelines.stages.workers import Crew, Death, Send
-from pipelines.workspace import Fingerprint, Recording, remove_partials, stale_reason
+from pipelines.workspace import Fingerprint, Recording, remove_partials, stale_reason, status_of
 
 log = logging.getLogger("mtpkd")
 Unit = TypeVar("Unit")
@@ -132,8 +132,9 @@ def run_units(
 def _stale(units: Sequence[Unit], artifacts_of: Callable[[Unit], list[Artifact]]) -> tuple[list[Unit], int, str]:
     """Units that have something to do, how many clips they will report, and the first artifact with its reason."""
     pending, cost, first = [], 0, ""
+    look = cache(status_of)  # nothing is written meanwhile, and all folds are made from the same shards
     for unit in units:
-        stale = [(a, reason) for a in artifacts_of(unit) if (reason := stale_reason(a.path, a.fingerprint))]
+        stale = [(a, reason) for a in artifacts_of(unit) if (reason := stale_reason(a.path, a.fingerprint, look))]
         if stale:
             pending.append(unit)
             cost += sum(artifact.cost for artifact, _ in stale)
@@ -145,9 +146,10 @@ def warn_of_stale(
     label: str, units: Sequence[Unit], artifacts_of: Callable[[Unit], list[Artifact]], *, root: Path
 ) -> None:
     """Say when what an earlier stage made is not what the recipe asks for now; it is used all the same."""
+    look = cache(status_of)
     for unit in units:
         for artifact in artifacts_of(unit):
-            reason = stale_reason(artifact.path, artifact.fingerprint)
+            reason = stale_reason(artifact.path, artifact.fingerprint, look)
             if reason is not None:
                 place = _relative(artifact.path, root)
                 log.warning("warning: %s does not match the recipe\n  (%s): run `mtpkd %s` again", place, reason, label)

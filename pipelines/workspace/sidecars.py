@@ -10,9 +10,11 @@ again; one that was only copied or touched is re-hashed and still matches.
 
 import hashlib
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,10 @@ class Fingerprint:
     recipe: Mapping[str, Any]
     inputs: Mapping[str, Path] = field(default_factory=dict)
     seed: int | None = None
+
+
+Look = Callable[[Path], os.stat_result | None]
+"""See `status_of`."""
 
 
 def sidecar(path: Path) -> Path:
@@ -59,25 +65,38 @@ def identify(path: Path) -> dict[str, Any] | None:
 
     An artifact that is as its own sidecar says is not read again: shards are large, and many things depend on them.
     """
-    recorded = (read_sidecar(path) or {}).get("artifact")
     try:
         status = path.stat()
-        if recorded and (status.st_size, status.st_mtime_ns) == (recorded["size"], recorded["mtime_ns"]):
-            return recorded
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return _identify(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     except FileNotFoundError:
         return None
-    return {"sha256": digest, "size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
-def is_unchanged(path: Path, recorded: Mapping[str, Any] | None) -> bool:
-    """Whether a file is still the one that was recorded."""
+@lru_cache(maxsize=4096)
+def _identify(path: Path, node: int, size: int, modified: int, changed: int) -> dict[str, Any]:
+    """Once a process for a file that stays what it is: every fold is made from the same shards."""
+    recorded = (read_sidecar(path) or {}).get("artifact")
+    if recorded and (size, modified) == (recorded["size"], recorded["mtime_ns"]):
+        return recorded
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"sha256": digest, "size": size, "mtime_ns": modified}
+
+
+def status_of(path: Path) -> os.stat_result | None:
+    """What the system says of a file, or None where there is none."""
     try:
-        status = path.stat()
+        return path.stat()
     except FileNotFoundError:
-        return recorded is None
-    if recorded is None or status.st_size != recorded["size"]:
+        return None
+
+
+def is_unchanged(path: Path, recorded: Mapping[str, Any] | None, look: Look = status_of) -> bool:
+    """Whether a file is still the one that was recorded."""
+    status = look(path)
+    if status is None or recorded is None:
+        return status is None and recorded is None
+    if status.st_size != recorded["size"]:
         return False
     if status.st_mtime_ns == recorded["mtime_ns"]:
         return True
@@ -85,9 +104,15 @@ def is_unchanged(path: Path, recorded: Mapping[str, Any] | None) -> bool:
     return current is not None and current["sha256"] == recorded["sha256"]
 
 
-def stale_reason(path: Path, fingerprint: Fingerprint) -> str | None:
-    """Why an artifact must be made (again), in words for the user, or None where it is as it should be."""
-    if not path.exists():
+def stale_reason(path: Path, fingerprint: Fingerprint, look: Look = status_of) -> str | None:
+    """Why an artifact must be made (again), in words for the user, or None where it is as it should be.
+
+    Args:
+        path: the artifact.
+        fingerprint: what it depends on now.
+        look: tells the state of a file; one that remembers spares asking for an input of many artifacts many times.
+    """
+    if look(path) is None:
         return "not there yet"
     record = read_sidecar(path)
     if record is None:
@@ -102,10 +127,12 @@ def stale_reason(path: Path, fingerprint: Fingerprint) -> str | None:
     if set(record["inputs"]) != set(fingerprint.inputs):
         names = sorted(set(record["inputs"]) ^ set(fingerprint.inputs))
         return f"made from other inputs ({names[0]}{', ...' if len(names) > 1 else ''})"
-    changed = [name for name, file in fingerprint.inputs.items() if not is_unchanged(file, record["inputs"][name])]
+    changed = [
+        name for name, file in fingerprint.inputs.items() if not is_unchanged(file, record["inputs"][name], look)
+    ]
     if changed:
         return f"{changed[0]} changed{f', and {len(changed) - 1} more' if len(changed) > 1 else ''}"
-    return None if is_unchanged(path, record["artifact"]) else "its content is not what was written"
+    return None if is_unchanged(path, record["artifact"], look) else "its content is not what was written"
 
 
 class Recording:

@@ -172,7 +172,7 @@ def test_an_index_that_cannot_be_used_stops_the_run(tmp_path, make_tree, content
 def test_an_absent_index_stops_the_run(tmp_path, make_tree):
     part = make_tree(tmp_path / "PartA")
     (part / "starting_point" / "samples.csv").unlink()
-    with pytest.raises(MtpkdError, match=r"samples\.csv .* cannot be read: No such file"):
+    with pytest.raises(MtpkdError, match=r"samples\.csv .* cannot be read: no such file"):
         corpus_of(tmp_path)
 
 

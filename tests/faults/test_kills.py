@@ -50,15 +50,16 @@ def time_of(recipe, workspace, workers):
     return time.monotonic() - started
 
 
-@pytest.mark.parametrize(("workers", "kills"), [(0, 12), (1, 5), (2, 5)])
-def test_killed_at_random_moments(raw, undisturbed, digests, stress, tmp_path, workers, kills):
+@pytest.mark.parametrize(("workers", "few", "many"), [(0, 12, 100), (1, 4, 50), (2, 4, 50)])
+def test_killed_at_random_moments(raw, undisturbed, digests, stressed, tmp_path, workers, few, many):
+    kills = many if stressed else few
     takes_s = time_of(raw, Workspace(tmp_path / "timed"), workers)
     moments = random.Random(workers)
     done = runs = 0
-    while done < kills * stress:
+    while done < kills:
         workspace = Workspace(tmp_path / f"w{runs}")
         runs += 1
-        while done < kills * stress:
+        while done < kills:
             process = start(raw, workspace, workers)
             status = ended(process, moments.uniform(0, takes_s))
             if status is not None:
