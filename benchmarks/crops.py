@@ -74,7 +74,8 @@ def from_folder(root: Path) -> Read:
 
     def read(clip: str, frames: Sequence[int]) -> np.ndarray:
         files = (image_file(root, clip, frame) for frame in frames)
-        return np.stack([cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB) for file in files])
+        images = (cv2.imread(str(file)) for file in files)
+        return np.stack([cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in images if image is not None])
 
     return read
 
@@ -151,7 +152,7 @@ def main() -> None:
         for clip, frames in draws(list(clips), 20):
             found = [read(clip, frames) for read in arms.values()]
             np.testing.assert_array_equal(found[1], found[0])
-            np.testing.assert_array_equal(found[2], np.stack([clips[clip][i].image for i in frames]))
+            np.testing.assert_array_equal(found[2], np.array([clips[clip][i].image for i in frames]))
         report("in the page cache", measure(arms, draws(list(clips), arguments.rounds), lambda *_: None), shares)
         report("on the disk", measure(arms, draws(list(clips), arguments.rounds // 3), cool), shares)
         packed.close()

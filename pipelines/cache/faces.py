@@ -25,10 +25,10 @@ from pipelines.cache.hdf5 import (
     names,
     number,
     open_for_reading,
-    part,
     text,
     values,
 )
+from pipelines.cache.straight import StraightReader
 from pipelines.errors import DamagedFile, UnreadableMedia
 from pipelines.media.faces import FaceCrop, decode_jpeg, encode_jpeg
 
@@ -177,11 +177,11 @@ class FaceShard:
         self._raw = text(self._file, "storage") == "raw"
         if self._raw:
             self._index = values(self._file, "rows", self._valid.shape, WHOLE)
-            self._data = dataset(self._file, "pixels", (None, self.size, self.size, 3), WHOLE)
+            stored = dataset(self._file, "pixels", (None, self.size, self.size, 3), WHOLE)
         else:
             self._index = values(self._file, "offsets", (len(self._valid) + 1,), WHOLE)
-            self._data = dataset(self._file, "bytes", (None,), WHOLE)
-        self._stored = len(self._data)
+            stored = dataset(self._file, "bytes", (None,), WHOLE)
+        self._data, self._stored = StraightReader(stored), int(stored.nbytes)
 
     @property
     def clips(self) -> tuple[str, ...]:
@@ -206,26 +206,30 @@ class FaceShard:
             row = first + int(frame)
             if not first <= row < last or not self._valid[row]:
                 raise IndexError(f"{clip}: frame {frame} is outside the clip or shows no face")
-            out[position] = self._pixels(row) if self._raw else self._decoded(row)
+            if self._raw:
+                begin = int(self._index[row]) * out[position].size
+                self._require(row, begin, begin + out[position].size)
+                self._data.fill(memoryview(out[position].reshape(-1)), begin)
+            else:
+                out[position] = self._decoded(row)
         return out
 
-    def _pixels(self, row: int) -> np.ndarray:
-        stored = int(self._index[row])
-        if not 0 <= stored < self._stored:
-            raise DamagedFile(self._path, f"has no crop of its frame {row}")
-        return part(self._data, stored)
-
     def _decoded(self, row: int) -> np.ndarray:
-        first, stop = self._index[row : row + 2].tolist()
-        if not 0 <= first < stop <= self._stored:
-            raise DamagedFile(self._path, f"has no crop of its frame {row}")
+        begin, end = self._index[row : row + 2].tolist()
+        self._require(row, begin, end)
+        data = bytearray(end - begin)
+        self._data.fill(memoryview(data), begin)
         try:
-            image = decode_jpeg(part(self._data, slice(first, stop)).tobytes())
+            image = decode_jpeg(bytes(data))
         except UnreadableMedia as error:
             raise DamagedFile(self._path, f"has a frame {row} that is no crop ({error.reason})") from None
         if image.shape != (self.size, self.size, 3):
             raise DamagedFile(self._path, f"has a crop of shape {image.shape}, its size is {self.size}")
         return image
+
+    def _require(self, row: int, begin: int, end: int) -> None:
+        if not 0 <= begin < end <= self._stored:
+            raise DamagedFile(self._path, f"has no crop of its frame {row}")
 
     def close(self) -> None:
         """Close the file."""

@@ -46,7 +46,7 @@ def open_for_reading(path: Path, kind: str) -> h5py.File:
         DamagedFile: absent, damaged, of another kind or format.
     """
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(path, "r", rdcc_nbytes=0)  # or 8 MiB of each open shard stay in memory (HDF5 2)
     except FileNotFoundError:
         raise DamagedFile(path, "is missing", "run `mtpkd preprocess` again") from None
     except _LIBRARY_ERRORS as error:
@@ -101,6 +101,16 @@ def part(stored: h5py.Dataset, rows: Any = ()) -> np.ndarray:
         return stored[rows]
     except _LIBRARY_ERRORS as error:
         raise DamagedFile(stored.file.filename, f"has {stored.name} that cannot be read ({error})") from None
+
+
+def chunk_begins(stored: h5py.Dataset) -> dict[int, int]:
+    """First row of a chunk -> where it begins in the file. Raises DamagedFile where the chunks cannot be found."""
+    begins: dict[int, int] = {}
+    try:
+        stored.id.chunk_iter(lambda chunk: begins.__setitem__(chunk.chunk_offset[0], chunk.byte_offset))
+    except _LIBRARY_ERRORS as error:
+        raise DamagedFile(stored.file.filename, f"has {stored.name} that cannot be read ({error})") from None
+    return begins
 
 
 def values(file: h5py.File, name: str, shape: tuple[int | None, ...] | None = None, kinds: str = _PLAIN) -> np.ndarray:

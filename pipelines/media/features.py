@@ -30,7 +30,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.signal
+import scipy  # its parts are imported as they are used: signal takes a second
 
 from pipelines.media.biosignals import Recording, check_channel
 from pipelines.media.filters import filter_channel

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import scipy.signal
+import scipy  # its parts are imported as they are used: signal takes a second
 
 from pipelines.errors import SettingsError
 from pipelines.recipe import BiosignalSettings

@@ -108,7 +108,7 @@ class ManifestCorpus(Settings):
     name: Literal["manifest"] = "manifest"
     """Which adapter reads the corpus."""
     root: Path = Path("data/manifest")
-    """The folder that paths in the manifest start from."""
+    """The folder that paths in the manifest start from, and do not lead out of."""
     file: Path = Path("manifest.csv")
     """The manifest, in `root`: a header, and one row a clip."""
     clip: str = "clip"

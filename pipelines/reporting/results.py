@@ -107,7 +107,7 @@ def read_rows(workspace: Workspace, metric: str) -> list[ResultRow]:
     """
     path = workspace.require(workspace.results(".json"), "mtpkd evaluate")
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+        known = {**json.loads(path.read_text(encoding="utf-8"))["metrics"]}
         rows = [_row_of(values) for values in known[metric]] if metric in known else None
     except (ValueError, TypeError, KeyError, RecursionError):
         raise MtpkdError(f"{path}: holds no results: run `mtpkd evaluate` again") from None
@@ -118,7 +118,8 @@ def read_rows(workspace: Workspace, metric: str) -> list[ResultRow]:
 
 def _row_of(values: Any) -> ResultRow:
     """A row of results.json. Raises TypeError where it has other fields, or values of another type."""
-    row = ResultRow(**{key: nan if value is None else value for key, value in dict(values).items()})
+    fields: dict[str, Any] = {key: nan if value is None else value for key, value in dict(values).items()}
+    row = ResultRow(**fields)
     texts = {"method", "role", "verdict"}
     for name, value in asdict(row).items():
         if not isinstance(value, str if name in texts else int | float):

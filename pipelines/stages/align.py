@@ -7,11 +7,10 @@ cross-fitted ones are only asked what each teacher says of clips of subjects tha
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch.nn.functional import cosine_similarity
 
 from pipelines.cache.embeddings import Column, EmbeddingStore, write_embeddings
@@ -32,6 +31,9 @@ from pipelines.training.problems.alignment import AlignmentProblem
 from pipelines.training.samples import Sample
 from pipelines.training.tables import EmbeddingTable, masked_column
 from pipelines.workspace import Fingerprint, Workspace, atomic_path
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _ALIGNED_AT_ONCE = 1024
 """Samples aligned in one pass: with their neighbours a whole corpus would not fit into memory."""
@@ -76,7 +78,7 @@ def _train_adapters(unit: FitUnit, job: Job) -> dict[str, Any]:
     cell, fit, recipe = unit.cell, unit.fit, unit.cell.recipe
     columns, needed = _columns(cell), recipe.modalities
 
-    def build(fabric: Fabric) -> AlignmentProblem:
+    def build(fabric: "Fabric") -> AlignmentProblem:
         network = _make_aligner(cell)
         _start_joint(network, cell, fit)
         store = teacher_embeddings(cell, fit, tuple(recipe.teacher_subsets))

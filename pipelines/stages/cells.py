@@ -16,7 +16,7 @@ from pipelines.recipe import JOINT, Recipe, Task
 from pipelines.recipe.loading import plain
 from pipelines.stages.study import Study
 from pipelines.training.labels import LabelScale
-from pipelines.training.samples import Sample, make_samples
+from pipelines.training.samples import Sample
 from pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -65,8 +65,6 @@ class Cell:
     def clips_of(self, groups: Iterable[str]) -> list[ClipRow]:
         """The clips of some groups, in the order of the table."""
         wanted = set(groups)
-        if len(wanted) == 1:
-            return list(self.study.by_group.get(*wanted, ()))
         return [row for row in self.clips if row.group in wanted]
 
     def of(self, groups: Iterable[str]) -> list[Sample]:
@@ -75,8 +73,8 @@ class Cell:
         Labels that the protocol hides are gone here already: nothing that trains can look at them. Continuous ones of
         whole clips are on the scale that networks learn them on.
         """
-        samples = make_samples(self.clips_of(groups), self.workspace, self.recipe.windows)
-        hidden, scale = set(self.split.unlabelled), self.label_scale
+        wanted, hidden, scale = set(groups), set(self.split.unlabelled), self.label_scale
+        samples = [sample for sample in self.study.samples if sample.group in wanted]
         samples = [replace(sample, label=None) if sample.group in hidden else sample for sample in samples]
         if scale is None:
             return samples
@@ -92,7 +90,7 @@ class Cell:
 
     def count(self, groups: Iterable[str]) -> int:
         """How many samples some groups have."""
-        return sum(self.study.sizes.get(group, 0) for group in groups)
+        return sum(self.study.sizes[group] for group in groups)
 
     def digest(self, groups: Iterable[str]) -> str:
         """Changes with clips, labels and coverage of some groups: other clips do not make an artifact stale."""

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from pipelines.cache.embeddings import EmbeddingStore, read_embeddings
@@ -35,6 +34,9 @@ from pipelines.training.loop import Problem
 from pipelines.training.problems.distillation import DistillationProblem, Teachers
 from pipelines.training.tables import EmbeddingTable
 from pipelines.workspace import Fingerprint, Workspace
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _train_student(unit: StudentUnit, job: Job) -> dict[str, Any]:
     )
 
 
-def _build_problem(unit: StudentUnit, encoders: dict[str, Checkpoint], fabric: Fabric) -> DistillationProblem:
+def _build_problem(unit: StudentUnit, encoders: dict[str, Checkpoint], fabric: "Fabric") -> DistillationProblem:
     cell, recipe = unit.cell, unit.cell.recipe
     network = make_student(recipe, unit.method, cell.task.num_outputs)
     network.warm_start(encoders[recipe.prevalent[0]].part("head"))
@@ -196,7 +198,7 @@ def _prevalent_teacher(cell: Cell) -> str:
     )
 
 
-def _visual_teacher(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> Teachers:
+def _visual_teacher(cell: Cell, train_table: EmbeddingTable, fabric: "Fabric") -> Teachers:
     """What the teacher of the prevalent modalities says, before any alignment, under the name of the joint one."""
     name = _prevalent_teacher(cell)
     column = teacher_column(cell, name)
@@ -229,7 +231,7 @@ def _unremembered(cell: Cell, table: EmbeddingTable, said: np.ndarray) -> np.nda
     return np.where(remembered[:, None, None], said, np.nan)
 
 
-def _teachers(cell: Cell, train_table: EmbeddingTable, fabric: Fabric) -> Teachers:
+def _teachers(cell: Cell, train_table: EmbeddingTable, fabric: "Fabric") -> Teachers:
     full, *crossed = cell.fits()
     names = tuple(cell.recipe.teacher_subsets)
     store = read_embeddings(cell.aligned(full))

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from pipelines.cache.embeddings import EmbeddingStore, read_embeddings
@@ -24,9 +23,15 @@ from pipelines.training.seeding import derive_seed, make_deterministic
 from pipelines.training.tables import EmbeddingTable
 from pipelines.workspace import write_csv
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
-def fabric_for(recipe: Recipe) -> Fabric:
+
+def fabric_for(recipe: Recipe) -> "Fabric":
     """Device and precision of a recipe; also fixes the number of threads of this process."""
+    # Not above: it takes a second and a half, and whoever only asks what is stale has no use for it.
+    from lightning_fabric import Fabric
+
     make_deterministic(recipe.training.threads)
     return Fabric(accelerator=_accelerator(recipe), devices=1, precision=recipe.training.precision)
 
@@ -48,7 +53,7 @@ def train(
     job: Job,
     *,
     name: str,
-    build: Callable[[Fabric], Problem],
+    build: "Callable[[Fabric], Problem]",
     settings: OptimisationSettings,
     schema: Mapping[str, Any],
     state: Callable[[Problem], Mapping[str, Tensor]] | None = None,
@@ -86,7 +91,7 @@ def problem_tables(
     fit: Fit,
     columns: Sequence[str],
     needed: Sequence[str],
-    fabric: Fabric,
+    fabric: "Fabric",
     store: EmbeddingStore | None = None,
     *,
     context: bool = True,

@@ -61,6 +61,7 @@ def hold(workspace: Workspace) -> Iterator[None]:
                 f"{root} is in use by {_holder(root)}: wait until it has ended, or choose another --workspace"
             ) from None
         if first:
+            _tidy(root, workspace.cache)
             write_text(_note(root), json.dumps(_me()) + "\n")
     try:
         yield
@@ -68,6 +69,13 @@ def hold(workspace: Workspace) -> Iterator[None]:
         if first:
             _note(root).unlink(missing_ok=True)
         lock.release()
+
+
+def _tidy(*folders: Path) -> None:
+    """Remove what killed runs left of tables and settings; what they left of artifacts goes when those are made."""
+    for folder in folders:
+        for partial in folder.glob(".*.partial"):
+            partial.unlink(missing_ok=True)
 
 
 def _note(root: Path) -> Path:

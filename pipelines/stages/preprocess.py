@@ -1,7 +1,8 @@
 """Stage 1: raw corpus -> HDF5 shards, clips.csv and failures.csv.
 
-One shard a group and kind, built by a pure function of (clips, recipe), see `shards`. The tables are put together from
-what the shards' sidecars remember, so they survive any resume.
+One shard a group and kind, built by a pure function of (clips, recipe), see `shards`. Kinds that are made from the same
+recordings are made together, group by group, so that a slow disk or network gives every file once. The tables are put
+together from what the shards' sidecars remember, so they survive any resume.
 """
 
 import logging
@@ -14,7 +15,7 @@ from pipelines.recipe import Recipe, SyntheticAffWild2Corpus, SyntheticCorpus
 from pipelines.recipe.loading import render_recipe
 from pipelines.stages.execution import Supervision, default_workers, run_units
 from pipelines.stages.locking import hold
-from pipelines.stages.shards import ShardUnit, artifacts_of, kinds_of
+from pipelines.stages.shards import GroupUnit, ShardUnit, artifacts_of, kinds_of, without
 from pipelines.stages.shards.features import WIDTH
 from pipelines.stages.verify import repair
 from pipelines.workspace import Fingerprint, Recording, Workspace, read_sidecar, write_csv, write_text
@@ -52,13 +53,13 @@ def run(
     workers = default_workers() if workers is None else workers
     wanted = _wanted(recipe, only)
     corpus = _read_layout(recipe, workers)
-    supervision = Supervision(clip_timeout or CLIP_TIMEOUT_S[recipe.corpus.continuous], ShardUnit.without)
+    supervision = Supervision(clip_timeout or CLIP_TIMEOUT_S[recipe.corpus.continuous], without)
     with hold(workspace):
         write_text(workspace.recipe, render_recipe(recipe))
         if repairing:
             repair(workspace, kinds=wanted)
-        for kind in wanted:
-            _build(kind, corpus, recipe, workspace, workers, supervision)
+        for kinds in _runs(wanted, recipe):
+            _build(kinds, corpus, recipe, workspace, workers, supervision)
         failures = _write_tables(corpus, recipe, workspace)
     _summarise(corpus, failures, workspace, max_failures)
 
@@ -70,6 +71,14 @@ def _wanted(recipe: Recipe, only: str | None) -> list[str]:
     if only is not None and only not in media:
         raise SettingsError(f"--only {only}: {recipe.corpus.name} has {', '.join(media)}")
     return [name for name in kinds if name == (only or name) or name not in media]
+
+
+def _runs(wanted: Sequence[str], recipe: Recipe) -> list[tuple[str, ...]]:
+    """The kinds that are made together: all of recordings, and every other one by itself."""
+    kinds = kinds_of(recipe)
+    recorded = tuple(name for name in wanted if kinds[name].of_recordings)
+    others = [(name,) for name in wanted if name not in recorded]
+    return [recorded, *others] if recorded else others
 
 
 def _read_layout(recipe: Recipe, workers: int) -> Corpus:
@@ -95,20 +104,22 @@ def _render(settings: SyntheticCorpus | SyntheticAffWild2Corpus, workers: int) -
 
 
 def _build(
-    kind: str, corpus: Corpus, recipe: Recipe, workspace: Workspace, workers: int, supervision: Supervision
+    kinds: Sequence[str], corpus: Corpus, recipe: Recipe, workspace: Workspace, workers: int, supervision: Supervision
 ) -> None:
-    """Build the stale shards of one kind."""
+    """Build the stale shards of some kinds."""
     units = [
-        ShardUnit(kind=kind, group=group, clips=clips, recipe=recipe, workspace=workspace)
+        GroupUnit(
+            tuple(ShardUnit(kind=kind, group=group, clips=clips, recipe=recipe, workspace=workspace) for kind in kinds)
+        )
         for group, clips in corpus.by_group().items()
     ]
-    of_features = recipe.corpus.kinds.get(kind) == "features"
+    of_features = recipe.corpus.kinds.get(kinds[0]) == "features"
     # Numbers are copied faster than a process starts.
     processes = 0 if of_features else workers
-    label = f"preprocess {kind}"
+    label = f"preprocess {', '.join(kinds)}"
     run_units(label, units, artifacts_of, workers=processes, root=workspace.root, supervision=supervision)
     if of_features:
-        _check_width(kind, corpus, workspace)
+        _check_width(kinds[0], corpus, workspace)
 
 
 def _check_width(kind: str, corpus: Corpus, workspace: Workspace) -> None:

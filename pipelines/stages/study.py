@@ -5,6 +5,7 @@ those are, and where their shards lie. Whatever is asked of groups is therefore 
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from pipelines.cache.tables import ClipRow
 from pipelines.corpora import task_of
 from pipelines.recipe import Recipe, Task
 from pipelines.recipe.loading import plain
-from pipelines.training.samples import make_samples
+from pipelines.training.samples import Sample, make_samples
 from pipelines.workspace import Workspace, identify
 
 
@@ -26,6 +27,10 @@ class Study:
     recipe: Recipe
     workspace: Workspace
     clips: tuple[ClipRow, ...]
+
+    def __reduce__(self) -> tuple[type["Study"], tuple[Recipe, Workspace, tuple[ClipRow, ...]]]:
+        """To another process goes what it is made of, not what was worked out."""
+        return Study, (self.recipe, self.workspace, self.clips)
 
     @cached_property
     def task(self) -> Task:
@@ -58,10 +63,14 @@ class Study:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     @cached_property
-    def sizes(self) -> dict[str, int]:
+    def samples(self) -> tuple[Sample, ...]:
+        """The samples (clips, or windows of them) of all clips, in the order of the table and of time."""
+        return tuple(make_samples(self.clips, self.workspace, self.recipe.windows))
+
+    @cached_property
+    def sizes(self) -> Counter[str]:
         """Group -> how many samples it has."""
-        windows = self.recipe.windows
-        return {group: len(make_samples(rows, self.workspace, windows)) for group, rows in self.by_group.items()}
+        return Counter(sample.group for sample in self.samples)
 
     @cached_property
     def shards(self) -> dict[str, dict[str, Path]]:

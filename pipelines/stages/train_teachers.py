@@ -7,9 +7,7 @@ they exist to judge the others' clips out of fold.
 """
 
 from functools import partial
-from typing import Any
-
-from lightning_fabric import Fabric
+from typing import TYPE_CHECKING, Any
 
 from pipelines.cache.embeddings import EmbeddingStore, write_embeddings
 from pipelines.models.hallucination import HallucinationNet
@@ -25,6 +23,9 @@ from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.normalisation import fit_normaliser, normalisation_keys, scope_of
 from pipelines.training.sources import make_source, placement_keys
 from pipelines.workspace import Fingerprint, Workspace, atomic_path
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @exclusive
@@ -82,7 +83,7 @@ def _train_encoder(unit: FitUnit, modality: str, job: Job) -> dict[str, Any]:
     shape = source.read(train_rows[0]).shape
     name = f"{fit.name}: teacher {modality}"
 
-    def build(fabric: Fabric) -> EncoderProblem:
+    def build(fabric: "Fabric") -> EncoderProblem:
         return EncoderProblem(
             name=name,
             network=make_teacher(recipe, modality, cell.task, shape),
@@ -150,7 +151,7 @@ def _train_fusion(unit: FitUnit, name: str, job: Job) -> dict[str, Any]:
     cell, fit, recipe = unit.cell, unit.fit, unit.cell.recipe
     subset = recipe.teacher_subsets[name]
 
-    def build(fabric: Fabric) -> FusionProblem:
+    def build(fabric: "Fabric") -> FusionProblem:
         return FusionProblem(
             network=FusionTeacher(
                 modalities=subset,
@@ -188,7 +189,7 @@ def _train_hallucination(unit: FitUnit, job: Job) -> dict[str, Any]:
     cell, recipe = unit.cell, unit.cell.recipe
     problems: list[HallucinationProblem] = []
 
-    def build(fabric: Fabric) -> HallucinationProblem:
+    def build(fabric: "Fabric") -> HallucinationProblem:
         width, dropout = recipe.model.embedding, recipe.model.dropout
         network = HallucinationNet(privileged=recipe.privileged, prevalent=width, embedding=width, dropout=dropout)
         problems.append(

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from pipelines.metrics import concordance_correlation
 
@@ -40,6 +39,8 @@ class Trial:
         frames = round(seconds * (len(self.times) - 1) / spread) if spread > 0 else 0
         if frames < 2:
             return self.values
+        from scipy.ndimage import uniform_filter1d
+
         width = frames + 1 - frames % 2  # odd, so that the average has a middle
         weights = uniform_filter1d(np.ones(len(self.values)), width, mode="constant")
         return uniform_filter1d(self.values, width, axis=0, mode="constant") / weights[:, None]

@@ -11,10 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from pipelines.errors import TrainingDiverged
@@ -25,6 +24,9 @@ from pipelines.recipe import OptimisationSettings
 from pipelines.training.checkpoints import load_checkpoint, save_checkpoint
 from pipelines.training.judgement import Judgement, Validation
 from pipelines.training.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 SAVE_EVERY_S = 60.0
 """Seconds between saved states of a training: what a kill can cost."""
@@ -80,7 +82,7 @@ class FitContext:
         shrink: told the number of clips that early stopping saves.
     """
 
-    fabric: Fabric
+    fabric: "Fabric"
     split: Split
     resume: Path
     key: str

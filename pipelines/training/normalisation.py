@@ -94,8 +94,10 @@ class Normaliser:
         """For `per-subject`: with the statistics of further subjects, each from its own clips. Else unchanged."""
         if self.scope != "per-subject":
             return self
-        groups = sorted({row.group for row in rows} - set(self.moments))
-        new = {group: _moments(source, [row for row in rows if row.group == group]) for group in groups}
+        members: dict[str, list[Sample]] = {}
+        for row in rows:
+            members.setdefault(row.group, []).append(row)
+        new = {group: _moments(source, members[group]) for group in sorted(members.keys() - self.moments.keys())}
         return Normaliser(self.view, self.scope, {**self.moments, **new}, self.fitted_on)
 
 

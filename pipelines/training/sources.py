@@ -1,6 +1,7 @@
 """What an encoder reads of a sample: frames, waves, spectrograms or features, from the cache, one at a time.
 
-A source opens each group's shard once and keeps it open; it is made anew in every process. Presence is decided here:
+A source opens a group's shard when it is asked for and keeps it open, among so many others as a process may have open;
+it is made anew in every process. Presence is decided here:
 a clip whose modality is missing is not usable, and nothing is ever filled in for it.
 """
 
@@ -8,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -41,20 +42,32 @@ class Source(ABC):
         """One sample as float32; regular sampling without `rng`, jittered with it."""
 
 
-Shard = TypeVar("Shard")
+_OPEN_AT_ONCE = 512
+"""Half of what Linux lets a process have open; the groups of most corpora are fewer."""
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Shard = TypeVar("Shard", bound=_Closable)
 
 
 class OpenShards(Generic[Shard]):
-    """The shards of one kind by group, each opened when it is first asked for and kept open."""
+    """The shards of one kind by group; those that were asked for last are kept open."""
 
     def __init__(self, workspace: Workspace, kind: str, open_shard: Callable[[Path], Shard]) -> None:
         self._path, self._open = partial(workspace.shard, kind), open_shard
         self._known: dict[str, Shard] = {}
 
     def __getitem__(self, group: str) -> Shard:
-        if group not in self._known:
-            self._known[group] = self._open(self._path(group))
-        return self._known[group]
+        shard = self._known.pop(group, None)
+        if shard is None:
+            shard = self._open(self._path(group))
+        self._known[group] = shard
+        if len(self._known) > _OPEN_AT_ONCE:
+            self._known.pop(next(iter(self._known))).close()
+        return shard
 
 
 class FaceSource(Source):

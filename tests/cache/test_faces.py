@@ -1,4 +1,5 @@
 import tracemalloc
+from itertools import pairwise
 
 import h5py
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from pipelines.cache import faces
 from pipelines.cache.faces import FaceShard, FaceShardWriter
-from pipelines.errors import MtpkdError, UnreadableMedia
+from pipelines.errors import DamagedFile, MtpkdError, UnreadableMedia
 from pipelines.media.faces import FaceCrop, decode_jpeg, encode_jpeg
 
 SIZE = 48
@@ -163,3 +164,39 @@ def test_damaged_and_foreign_files_are_refused_by_name(tmp_path):
         file.attrs["kind"] = np.bytes_("other")
     with pytest.raises(MtpkdError, match="holds other format None, expected faces format 2"):
         FaceShard(path)
+
+
+@pytest.mark.parametrize("storage", ["raw", "jpeg"])
+def test_crops_that_lie_across_chunks_are_read_as_the_library_reads_them(tmp_path, storage, monkeypatch):
+    monkeypatch.setattr(faces, "_CHUNK_BYTES", 300)  # less than one JPEG
+    path = write(tmp_path / "s.h5", storage)
+    with h5py.File(path) as file:
+        if storage == "raw":
+            expected = file["pixels"][()]
+        else:
+            data, offsets = file["bytes"][()].tobytes(), file["offsets"][()]
+            stored = [data[first:stop] for first, stop in pairwise(offsets) if stop > first]
+            assert min(map(len, stored)) > 300
+            expected = np.stack([decode_jpeg(jpeg) for jpeg in stored])
+    shard = FaceShard(path)
+    found = np.concatenate([shard.read("a", [0, 1, 3, 4]), shard.read("b", range(4))])
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("storage", ["raw", "jpeg"])
+def test_a_closed_shard_reads_nothing(tmp_path, storage):
+    shard = FaceShard(write(tmp_path / "s.h5", storage))
+    shard.read("a", [0])
+    shard.close()
+    with pytest.raises(ValueError, match="is closed"):
+        shard.read("a", [0])
+
+
+@pytest.mark.parametrize(("storage", "name", "index"), [("raw", "rows", 1), ("jpeg", "offsets", 2)])
+@pytest.mark.parametrize("value", [-1, 10**12])
+def test_places_outside_the_stored_crops_are_refused(tmp_path, storage, name, index, value):
+    path = write(tmp_path / "s.h5", storage)
+    with h5py.File(path, "r+") as file:
+        file[name][index] = value
+    with pytest.raises(DamagedFile, match="has no crop of its frame 1"):
+        FaceShard(path).read("a", [1])

@@ -207,6 +207,7 @@ SHAPES = st.recursive(
 
 
 @given(st.sampled_from(["sidecar", "results", "rendering"]), st.sampled_from(["", *KEYS]), SHAPES)
+@example("results", "metrics", [None])
 def test_json_of_another_shape(tmp_path_factory, name, key, value):
     folder = tmp_path_factory.getbasetemp() / "shapes"
     valid, place, read = TABLES[name]

@@ -12,10 +12,13 @@ from pipelines.cache.annotations import Annotation, read_annotations, write_anno
 from pipelines.cache.audio import AudioShard
 from pipelines.cache.embeddings import read_embeddings
 from pipelines.cache.tables import read_clips
+from pipelines.corpora import index_corpus
 from pipelines.errors import SettingsError
 from pipelines.recipe.loading import override_recipe
 from pipelines.stages import align, distill, evaluate, run_all, train_teachers
 from pipelines.stages.cells import load_cells
+from pipelines.stages.execution import run_units
+from pipelines.stages.shards import GroupUnit, ShardUnit, artifacts_of, kinds_of, without
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.workspace import Workspace, atomic_path, read_sidecar
 
@@ -82,8 +85,7 @@ def test_a_second_run_makes_nothing(continuous, tiny_affwild2, digests, caplog):
         run_all(tiny_affwild2, continuous, workers=1)
     skipped = [m.split(":")[0] for m in caplog.messages if "up to date, nothing to do" in m]
     assert skipped == [
-        "preprocess annotations", "preprocess faces", "preprocess audio", "train-teachers", "align", "distill",
-        "evaluate",
+        "preprocess annotations, faces, audio", "train-teachers", "align", "distill", "evaluate",
     ]  # fmt: skip
     assert digests(continuous.root) == before
 
@@ -240,3 +242,34 @@ def test_one_window_without_a_context_needs_no_fused_teacher_of_one_modality(tin
     assert not (workspace.cell(0, 0) / "encoders").exists()
     with pytest.raises(SettingsError, match=r"windows\.context = 2 has no middle"):
         override_recipe(tiny_affwild2, **{"windows.context": 2})
+
+
+def test_all_of_a_video_is_made_before_the_next_one_is_read(continuous):
+    """So that a slow disk gives every video once."""
+    shards = sorted(continuous.cache.glob("*/*.h5"), key=lambda path: path.stat().st_mtime_ns)
+    kinds = ["annotations", "faces", "audio"]
+    assert len(shards) > len(kinds)
+    for first in range(0, len(shards), len(kinds)):
+        assert [path.parent.name for path in shards[first : first + len(kinds)]] == kinds
+        assert len({path.stem for path in shards[first : first + len(kinds)]}) == 1
+
+
+def test_a_clip_that_ends_its_reader_is_left_out_of_what_was_being_made_only(affwild2, continuous, tmp_path):
+    workspace = Workspace(tmp_path / "w")
+    shutil.copytree(continuous.cache, workspace.cache)
+    group, clips = next(iter(index_corpus(affwild2.corpus).by_group().items()))
+    unit = GroupUnit(
+        tuple(
+            ShardUnit(kind=kind, group=group, clips=clips, recipe=affwild2, workspace=workspace)
+            for kind in kinds_of(affwild2)
+        )
+    )
+    run_units("preprocess", [unit], artifacts_of, workers=0, root=workspace.root)
+    whole = read_sidecar(workspace.shard("audio", group))
+    workspace.shard("faces", group).unlink()
+    left_out = without(unit, clips[0].name, "crashes")
+    assert [dict(shard.skipped) for shard in left_out.shards] == [{}, {clips[0].name: "crashes"}, {}]
+    run_units("preprocess", [left_out], artifacts_of, workers=0, root=workspace.root)
+    (failure,) = read_sidecar(workspace.shard("faces", group))["details"]["failures"]
+    assert (failure["clip"], failure["modality"], failure["reason"]) == (clips[0].name, "faces", "crashes")
+    assert read_sidecar(workspace.shard("audio", group)) == whole

@@ -62,6 +62,15 @@ def test_the_lock_ends_with_its_holder_however_that_ends(workspace, holder):
     assert not (workspace.root / ".lock.json").exists()
 
 
+def test_what_a_killed_run_left_of_its_tables_is_removed(workspace):
+    workspace.cache.mkdir(parents=True)
+    left = [workspace.root / ".recipe.yaml.0a.partial", workspace.cache / ".clips.csv.json.0b.partial"]
+    for path in left:
+        path.write_text("")
+    with hold(workspace):
+        assert not any(path.exists() for path in left)
+
+
 def test_a_stage_that_calls_another_keeps_the_lock(workspace):
     @exclusive
     def inner(recipe, place):

@@ -5,6 +5,7 @@ recorded with file and reason and takes nothing else with it; shards remember th
 Aff-Wild2 have kinds of their own; a manifest has one a modality, named as it.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from pipelines.cache.hdf5 import FORMAT
@@ -17,10 +18,10 @@ from pipelines.stages.shards.faces import face_shards
 from pipelines.stages.shards.features import feature_shards
 from pipelines.stages.shards.signals import signal_shards
 from pipelines.stages.shards.sounds import sound_shards
-from pipelines.stages.shards.unit import ShardKind, ShardUnit
-from pipelines.workspace import Fingerprint
+from pipelines.stages.shards.unit import GroupUnit, ShardKind, ShardUnit
+from pipelines.workspace import Fingerprint, stale_reason
 
-__all__ = ["ShardKind", "ShardUnit", "artifacts_of", "kinds_of"]
+__all__ = ["GroupUnit", "ShardKind", "ShardUnit", "artifacts_of", "kinds_of", "without"]
 
 _PUBLISHED = (ANNOTATIONS, face_shards("faces", video="video", crops="crops"), AUDIO, BIOSIGNAL_SHARDS)
 
@@ -39,11 +40,26 @@ def _manifest_kind(modality: str, kind: ModalityKind) -> ShardKind:
     return {"sound": sound_shards, "signal": signal_shards, "features": feature_shards}[kind](modality)
 
 
-def artifacts_of(unit: ShardUnit) -> list[Artifact]:
-    """The one shard of a unit; its recipe keys are those of its kind only."""
+def artifacts_of(unit: GroupUnit) -> list[Artifact]:
+    """The shards of a group, in order."""
+    return [_artifact_of(shard) for shard in unit.shards]
+
+
+def without(unit: GroupUnit, clip: str, reason: str) -> GroupUnit:
+    """The same group, with a clip that is left alone in the shard that was being made: the first that is stale."""
+    shards = list(unit.shards)
+    for number, artifact in enumerate(artifacts_of(unit)):
+        if stale_reason(artifact.path, artifact.fingerprint) is not None:
+            shards[number] = shards[number].without(clip, reason)
+            break
+    return replace(unit, shards=tuple(shards))
+
+
+def _artifact_of(unit: ShardUnit) -> Artifact:
+    """The one shard; its recipe keys are those of its kind only."""
     kind = kinds_of(unit.recipe)[unit.kind]
     fingerprint = Fingerprint(
         recipe={unit.kind: kind.settings(unit), "clips": [clip.name for clip in unit.clips], "format": FORMAT},
         inputs=kind.inputs(unit),
     )
-    return [Artifact(unit.path, fingerprint, partial(kind.build, unit), cost=len(unit.clips))]
+    return Artifact(unit.path, fingerprint, partial(kind.build, unit), cost=len(unit.clips))

@@ -83,4 +83,5 @@ ANNOTATIONS = ShardKind(
         **{f"{name} video": file for name, file in unit.files("video").items()},
     },
     build=_build,
+    of_recordings=True,
 )

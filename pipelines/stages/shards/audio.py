@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pipelines.cache.annotations import Annotation, read_annotations
 from pipelines.cache.audio import SILENT, AudioShardWriter
 from pipelines.corpora import Failure
@@ -34,7 +32,6 @@ def _video(unit: ShardUnit) -> Path | None:
 
 
 def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
-    torch.set_num_threads(1)  # one process a processor: torch's own threads would only fight over it
     outcome, video = Outcome(), _video(unit)
     with (
         atomic_path(job.path) as partial_path,
@@ -67,4 +64,12 @@ def _share(writer: AudioShardWriter, trial: Annotation) -> float:
     return float(((trial.times >= start_s) & (trial.times < stop_s)).mean()) * writer.coverage
 
 
-AUDIO = ShardKind(name="audio", modalities=("audio",), layout="audio", settings=_settings, inputs=_inputs, build=_build)
+AUDIO = ShardKind(
+    name="audio",
+    modalities=("audio",),
+    layout="audio",
+    settings=_settings,
+    inputs=_inputs,
+    build=_build,
+    of_recordings=True,
+)

@@ -151,4 +151,5 @@ def face_shards(modality: str, *, video: str, crops: str = "") -> ShardKind:
         settings=partial(_settings, origin),
         inputs=partial(_inputs, origin),
         build=partial(_build, origin),
+        of_recordings=True,
     )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from pipelines.cache.audio import SILENCE, SILENT
 from pipelines.cache.channels import ChannelArrays, write_channels
@@ -39,7 +38,6 @@ def _settings(unit: ShardUnit) -> dict[str, Any]:
 
 
 def _build(unit: ShardUnit, job: Job) -> dict[str, Any]:
-    torch.set_num_threads(1)  # one process a processor: torch's own threads would only fight over it
     modality, outcome, settings, files = unit.kind, Outcome(), unit.recipe.audio, unit.files(unit.kind)
     heard: dict[str, np.ndarray] = {}
     for clip, file in files.items():
@@ -114,4 +112,4 @@ def _columns(settings: AudioSettings) -> int:
 
 def sound_shards(modality: str) -> ShardKind:
     """Shards of a modality of sound files, or of videos with sound."""
-    return ShardKind.of_modality(modality, settings=_settings, build=_build)
+    return ShardKind.of_modality(modality, settings=_settings, build=_build, of_recordings=True)

@@ -64,6 +64,17 @@ class ShardUnit:
 
 
 @dataclass(frozen=True)
+class GroupUnit:
+    """What is made of one group in one go, kind after kind: what the first one read lies in memory for the others.
+
+    A corpus is larger than the page cache, so that making one kind of all groups after the other would read a video
+    from the disk, or over the network, as often as there are kinds.
+    """
+
+    shards: tuple[ShardUnit, ...]
+
+
+@dataclass(frozen=True)
 class ShardKind:
     """How one kind of shard is made.
 
@@ -74,6 +85,7 @@ class ShardKind:
         settings: what shapes the shard, as plain values.
         inputs: name -> file it is made from.
         build: writes it; returns the details of its sidecar, see `Outcome`.
+        of_recordings: whether it is made from files with pictures or sound, which other kinds may be made from too.
     """
 
     name: str
@@ -82,6 +94,7 @@ class ShardKind:
     settings: Callable[[ShardUnit], Any]
     inputs: Callable[[ShardUnit], Mapping[str, Path]]
     build: Callable[[ShardUnit, Job], dict[str, Any]]
+    of_recordings: bool = False
 
     @classmethod
     def of_modality(
@@ -92,9 +105,18 @@ class ShardKind:
         settings: Callable[[ShardUnit], Any],
         build: Callable[[ShardUnit, Job], dict[str, Any]],
         inputs: Callable[[ShardUnit], Mapping[str, Path]] = lambda unit: unit.files(unit.kind),
+        of_recordings: bool = False,
     ) -> "ShardKind":
         """A kind that holds one modality and is named as it is, made from the modality's own files."""
-        return cls(name=modality, modalities=(modality,), layout=layout, settings=settings, inputs=inputs, build=build)
+        return cls(
+            name=modality,
+            modalities=(modality,),
+            layout=layout,
+            settings=settings,
+            inputs=inputs,
+            build=build,
+            of_recordings=of_recordings,
+        )
 
 
 @dataclass
