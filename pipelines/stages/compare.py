@@ -25,7 +25,7 @@ from pipelines.reporting.writers import write_comparison_csv, write_results_json
 from pipelines.stages import run_all
 from pipelines.stages.cells import Cell, load_cells
 from pipelines.stages.evaluate import prediction_files
-from pipelines.stages.locking import exclusive
+from pipelines.stages.locking import hold
 from pipelines.workspace import Workspace
 
 
@@ -37,7 +37,6 @@ class Outcome:
     record: TrainingRecord
 
 
-@exclusive
 def run(
     recipe: Recipe,
     workspace: Workspace,
@@ -58,19 +57,19 @@ def run(
     chosen = _chosen(recipe, methods)
     settings = recipe.distillation.model_copy(update={"methods": chosen})
     recipe = recipe.model_copy(update={"distillation": settings})
-    run_all(recipe, workspace, workers=workers)
-    cells = load_cells(recipe, workspace)
-    known = load_methods(prediction_files(chosen, cells), cells[0].task, recipe.evaluation)
-    strata = stratify(known, {row.clip: row.attributes for row in cells[0].clips})
-    outcome = Outcome(
-        by_metric={item.name: compare(known, item, strata) for item in metrics_for(cells[0].task)},
-        record=_read_record(cells, chosen),
-    )
-    _write(outcome, recipe, workspace, metric or metrics_for(cells[0].task)[0])
+    with hold(workspace):
+        run_all(recipe, workspace, workers=workers)
+        cells = load_cells(recipe, workspace)
+        known = load_methods(prediction_files(chosen, cells), cells[0].task, recipe.evaluation)
+        strata = stratify(known, {row.clip: row.attributes for row in cells[0].clips})
+        outcome = Outcome(
+            by_metric={item.name: compare(known, item, strata) for item in metrics_for(cells[0].task)},
+            record=_read_record(cells, chosen),
+        )
+        _write(outcome, recipe, workspace, metric or metrics_for(cells[0].task)[0])
     return outcome
 
 
-@exclusive
 def run_curve(
     recipe: Recipe,
     workspace: Workspace,
@@ -93,16 +92,17 @@ def run_curve(
     """
     _chosen(recipe, methods)
     recipes = {share: override_recipe(recipe, **{"protocol.labelled": share}) for share in sorted(set(shares))}
-    outcomes = {
-        share: run(changed, workspace.labelled(share), methods=methods, metric=metric, workers=workers)
-        for share, changed in recipes.items()
-    }
-    metric = metric or metrics_for(task_of(recipe.corpus))[0]
-    found = {share: outcome.by_metric for share, outcome in outcomes.items()}
-    folder = workspace.whole.comparison
-    write_comparison_csv(folder / "labelled.csv", found)
-    curve = {share: by_metric[metric.name] for share, by_metric in found.items()}
-    plot_curve(curve, metric, folder / "labelled.png")
+    with hold(workspace):
+        outcomes = {
+            share: run(changed, workspace.labelled(share), methods=methods, metric=metric, workers=workers)
+            for share, changed in recipes.items()
+        }
+        metric = metric or metrics_for(task_of(recipe.corpus))[0]
+        found = {share: outcome.by_metric for share, outcome in outcomes.items()}
+        folder = workspace.whole.comparison
+        write_comparison_csv(folder / "labelled.csv", found)
+        curve = {share: by_metric[metric.name] for share, by_metric in found.items()}
+        plot_curve(curve, metric, folder / "labelled.png")
     return outcomes
 
 

@@ -85,7 +85,7 @@ def test_a_clip_that_breaks_half_way_takes_nothing_with_it(tmp_path, storage):
 
 @pytest.mark.parametrize("storage", ["raw", "jpeg"])
 def test_a_long_clip_is_written_in_pieces_and_taken_back_whole(tmp_path, storage, monkeypatch):
-    monkeypatch.setattr(faces, "BUFFER_BYTES", 20_000)
+    monkeypatch.setattr(faces, "BUFFER_BYTES", 8_000)
     sizes = []
 
     def watched(count, seed, fail=False):

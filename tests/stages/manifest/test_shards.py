@@ -75,14 +75,16 @@ def recordings(tiny_recipe, tmp_path_factory):
     """Drawn faces, and a wav each: a tone that tells the class, one silent, one short, one not there."""
     render_synthetic(tiny_recipe.corpus)
     root = tmp_path_factory.mktemp("recordings")
+    (root / "videos").symlink_to(tiny_recipe.corpus.root)
     rows = []
     for number, video in enumerate(sorted(tiny_recipe.corpus.root.rglob("*.mp4"))):
         label = video.stem.split("-")[1]
         time = np.arange(16000 if number == 2 else 32000) / 16000
         tone = 0.3 * np.sin(2 * np.pi * (300 if label == "BL1" else 900) * time)
         soundfile.write(root / f"{video.stem}.wav", tone * (number != 1), 16000)
-        sound = {3: "", 4: str(video)}.get(number, f"{video.stem}.wav")
-        rows.append([video.stem, video.parent.name, label, video, sound])
+        path = root / "videos" / video.relative_to(tiny_recipe.corpus.root)
+        sound = {3: "", 4: str(path)}.get(number, f"{video.stem}.wav")
+        rows.append([video.stem, video.parent.name, label, path, sound])
     with (root / "manifest.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([["clip", "group", "label", "video", "voice"], *rows])
     return root
