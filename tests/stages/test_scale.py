@@ -21,7 +21,7 @@ from pipelines.stages import train_teachers
 from pipelines.stages.cells import FitUnit, load_cells
 from pipelines.stages.execution import run_units
 from pipelines.stages.preprocess import run as preprocess
-from pipelines.stages.shards import ShardUnit, artifacts_of, kinds_of
+from pipelines.stages.shards import GroupUnit, ShardUnit, artifacts_of, kinds_of
 from pipelines.training import sources
 from pipelines.training.sources import OpenShards
 from pipelines.workspace import Recording, Workspace, write_csv, write_text
@@ -85,7 +85,7 @@ def cached(folder, subjects, each):
     for kind in kinds_of(recipe):
         for group, clips in index_corpus(recipe.corpus).by_group().items():
             unit = ShardUnit(kind=kind, group=group, clips=clips, recipe=recipe, workspace=workspace)
-            for artifact in artifacts_of(unit):
+            for artifact in artifacts_of(GroupUnit((unit,))):
                 stand_in(artifact)
     preprocess(recipe, workspace, workers=0)
     return recipe, workspace
