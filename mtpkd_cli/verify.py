@@ -63,7 +63,7 @@ def _cells(tally: "Tally") -> list[str]:
 
 def _print_problems(console: "Console", found: "Verification") -> None:
     """Problems by what mends them, in the order in which that should be run."""
-    from pipelines.stages.verify import relative
+    from pipelines.workspace import relative
 
     if found.problems:
         console.print(f"\n{_count(len(found.problems), 'problem')} found")
@@ -78,7 +78,7 @@ def _print_problems(console: "Console", found: "Verification") -> None:
 
 
 def _print_leftovers(console: "Console", found: "Verification") -> None:
-    from pipelines.stages.verify import relative
+    from pipelines.workspace import relative
 
     if found.leftovers:
         console.print(f"\n{_count(len(found.leftovers), 'harmless leftover')} found")

@@ -6,7 +6,8 @@ in another file is refused and never allocated. Text is stored with a fixed leng
 heap without checksums, where two flipped bits made the library loop for minutes or take gigabytes; it is never read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,15 @@ def open_for_reading(path: Path, kind: str) -> h5py.File:
     return file
 
 
+@contextmanager
+def _readable(where: h5py.File | h5py.Dataset, what: str = "") -> Iterator[None]:
+    """Turn whatever the HDF5 library raises into DamagedFile, which names what cannot be read: a dataset itself."""
+    try:
+        yield
+    except _LIBRARY_ERRORS as error:
+        raise DamagedFile(where.file.filename, f"has {what or where.name} that cannot be read ({error})") from None
+
+
 def dataset(
     file: h5py.File, name: str, shape: tuple[int | None, ...] | None = None, kinds: str = _PLAIN
 ) -> h5py.Dataset:
@@ -75,15 +85,13 @@ def dataset(
     Raises:
         DamagedFile: there is none, or it is not of this shape and type, larger than its file, packed or elsewhere.
     """
-    try:
+    with _readable(file, name):
         found = file.get(name)
         if not isinstance(found, h5py.Dataset):
             raise DamagedFile(file.filename, f"has no {name}")
         actual, dtype, size = found.shape, found.dtype, found.nbytes
         is_plain = not (found.is_virtual or found.external or found.id.get_create_plist().get_nfilters())
         is_here = found.file.filename == file.filename
-    except _LIBRARY_ERRORS as error:
-        raise DamagedFile(file.filename, f"has {name} that cannot be read ({error})") from None
     if dtype.kind not in kinds or not _fits(actual, shape):
         wanted = "any" if shape is None else f"({', '.join('any' if n is None else str(n) for n in shape)})"
         raise DamagedFile(file.filename, f"has {name} of shape {actual} and type {dtype}, expected {wanted} of {kinds}")
@@ -97,19 +105,15 @@ def dataset(
 
 def part(stored: h5py.Dataset, rows: Any = ()) -> np.ndarray:
     """Some rows of a dataset, or all of it. Raises DamagedFile where they cannot be read."""
-    try:
+    with _readable(stored):
         return stored[rows]
-    except _LIBRARY_ERRORS as error:
-        raise DamagedFile(stored.file.filename, f"has {stored.name} that cannot be read ({error})") from None
 
 
 def chunk_begins(stored: h5py.Dataset) -> dict[int, int]:
     """First row of a chunk -> where it begins in the file. Raises DamagedFile where the chunks cannot be found."""
     begins: dict[int, int] = {}
-    try:
+    with _readable(stored):
         stored.id.chunk_iter(lambda chunk: begins.__setitem__(chunk.chunk_offset[0], chunk.byte_offset))
-    except _LIBRARY_ERRORS as error:
-        raise DamagedFile(stored.file.filename, f"has {stored.name} that cannot be read ({error})") from None
     return begins
 
 
@@ -128,21 +132,17 @@ def names(file: h5py.File, name: str = "clips") -> list[str]:
 
 def members(file: h5py.File, name: str) -> list[str]:
     """Names of what a group holds. Raises DamagedFile where a file of the right kind lacks the group."""
-    try:
+    with _readable(file, f"a group {name!r}"):
         found = file.get(name)
         if isinstance(found, h5py.Group):
             return list(found)
-    except _LIBRARY_ERRORS as error:
-        raise DamagedFile(file.filename, f"has a group {name!r} that cannot be read ({error})") from None
     raise DamagedFile(file.filename, f"has no group {name!r}")
 
 
 def holds(file: h5py.File, name: str) -> bool:
     """Whether there is something of this name. Raises DamagedFile where nobody can tell."""
-    try:
+    with _readable(file, name):
         return name in file
-    except _LIBRARY_ERRORS as error:
-        raise DamagedFile(file.filename, f"has {name} that cannot be read ({error})") from None
 
 
 def attribute(file: h5py.File, name: str, *, of: str = "/") -> Any:
@@ -151,7 +151,7 @@ def attribute(file: h5py.File, name: str, *, of: str = "/") -> Any:
     Raises:
         DamagedFile: it cannot be read.
     """
-    try:
+    with _readable(file, f"an attribute {name}"):
         attributes = file[of].attrs
         if name not in attributes:
             return None
@@ -161,8 +161,6 @@ def attribute(file: h5py.File, name: str, *, of: str = "/") -> Any:
             raise DamagedFile(file.filename, f"has an attribute {name} of shape {stored.shape} and type {stored.dtype}")
         value: Any = attributes[name]
         return np.char.decode(value, "utf-8")[()] if stored.dtype.kind in TEXT else value
-    except _LIBRARY_ERRORS as error:
-        raise DamagedFile(file.filename, f"has an attribute {name} that cannot be read ({error})") from None
 
 
 def text(file: h5py.File, name: str) -> str:

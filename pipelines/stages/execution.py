@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from pipelines.errors import MtpkdError
 from pipelines.stages.workers import Crew, Death, Send
-from pipelines.workspace import Fingerprint, Recording, remove_partials, stale_reason, status_of
+from pipelines.workspace import Fingerprint, Recording, relative, remove_partials, stale_reason, status_of
 
 log = logging.getLogger("mtpkd")
 Unit = TypeVar("Unit")
@@ -112,11 +112,11 @@ def run_units(
     Raises:
         MtpkdError: as raised by a unit, or when a worker process was killed.
     """
-    pending, cost, first = _stale(units, artifacts_of)
+    pending, cost, first = _stale(units, artifacts_of, root)
     if not pending:
         log.info("%s: up to date, nothing to do (%d of %d skipped)", label, len(units), len(units))
         return 0
-    log.info("%s: %d of %d to make\n  %s", label, len(pending), len(units), first.replace(f"{root}{os.sep}", "", 1))
+    log.info("%s: %d of %d to make\n  %s", label, len(pending), len(units), first)
     started = time.monotonic()
     workers = min(workers, len(pending))
     with tqdm(total=cost, desc=label, unit="clip", disable=None, bar_format=_BAR, delay=1, leave=False) as bar:
@@ -129,7 +129,9 @@ def run_units(
     return len(pending)
 
 
-def _stale(units: Sequence[Unit], artifacts_of: Callable[[Unit], list[Artifact]]) -> tuple[list[Unit], int, str]:
+def _stale(
+    units: Sequence[Unit], artifacts_of: Callable[[Unit], list[Artifact]], root: Path
+) -> tuple[list[Unit], int, str]:
     """Units that have something to do, how many clips they will report, and the first artifact with its reason."""
     pending, cost, first = [], 0, ""
     look = cache(status_of)  # nothing is written meanwhile, and all folds are made from the same shards
@@ -138,7 +140,7 @@ def _stale(units: Sequence[Unit], artifacts_of: Callable[[Unit], list[Artifact]]
         if stale:
             pending.append(unit)
             cost += sum(artifact.cost for artifact, _ in stale)
-            first = first or f"{stale[0][0].path}: {stale[0][1]}"
+            first = first or f"{relative(stale[0][0].path, root)}: {stale[0][1]}"
     return pending, cost, first
 
 
@@ -151,7 +153,7 @@ def warn_of_stale(
         for artifact in artifacts_of(unit):
             reason = stale_reason(artifact.path, artifact.fingerprint, look)
             if reason is not None:
-                place = _relative(artifact.path, root)
+                place = relative(artifact.path, root)
                 log.warning("warning: %s does not match the recipe\n  (%s): run `mtpkd %s` again", place, reason, label)
                 return
 
@@ -216,7 +218,3 @@ def _show(bar: tqdm, kind: str, clips: Any) -> None:
     elif kind == "shrink":
         bar.total = max(bar.n, (bar.total or 0) - clips)
         bar.refresh()
-
-
-def _relative(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

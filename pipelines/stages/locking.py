@@ -21,7 +21,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from filelock import FileLock, Timeout
 
 from pipelines.errors import WorkspaceInUse
-from pipelines.workspace import Workspace, cannot_write, write_text
+from pipelines.workspace import PARTIAL, Workspace, cannot_write, write_text
 
 Parameters = ParamSpec("Parameters")
 Settings = TypeVar("Settings")
@@ -74,7 +74,7 @@ def hold(workspace: Workspace) -> Iterator[None]:
 def _tidy(*folders: Path) -> None:
     """Remove what killed runs left of tables and settings; what they left of artifacts goes when those are made."""
     for folder in folders:
-        for partial in folder.glob(".*.partial"):
+        for partial in folder.glob(PARTIAL):
             partial.unlink(missing_ok=True)
 
 

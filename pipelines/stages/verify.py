@@ -22,11 +22,10 @@ from pipelines.stages import STAGES
 from pipelines.stages.shards import ShardKind, kinds_of
 from pipelines.stages.shards.integrity import CheckedShard, Told, check_shard, fault_of
 from pipelines.stages.shards.table_checks import SoundShard, clip_faults, failure_faults
-from pipelines.workspace import Workspace, sidecar
+from pipelines.workspace import PARTIAL, Workspace, relative, sidecar
 
 log = logging.getLogger("mtpkd")
 Row = TypeVar("Row")
-_PARTIAL = ".*.partial"
 _PARTS = ("fold-*/**/*.*.json", "predictions/*.*.json")
 """Where the later stages write, in a workspace or in one for a share of the labels."""
 
@@ -156,11 +155,6 @@ def repair(workspace: Workspace, *, kinds: Collection[str] | None = None) -> Ver
     return found
 
 
-def relative(path: Path, root: Path) -> str:
-    """A file's place in the workspace."""
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
 class _CacheCheck:
     """One check of a cache, in the making."""
 
@@ -237,7 +231,7 @@ class _CacheCheck:
             self._found.problems.append(Finding(path, faults[0] + more, self._remedy))
 
     def _find_leftovers(self) -> None:
-        _find_partials(self._found, self._cache.rglob(_PARTIAL))
+        _find_partials(self._found, self._cache.rglob(PARTIAL))
         for path in sorted(self._cache.glob("*/*.h5")):
             if path.parent.name not in self._kinds and path.name[0] != ".":
                 reason = f"is of {path.parent.name}, which the recipe does not have"
@@ -271,7 +265,7 @@ def _check_artifacts(found: Verification) -> None:
             found.tallies.setdefault(stage, Tally()).add(path, fault)
             if fault:
                 found.problems.append(Finding(path, fault, remedy))
-    _find_partials(found, (path for path in root.rglob(_PARTIAL) if not path.is_relative_to(cache)))
+    _find_partials(found, (path for path in root.rglob(PARTIAL) if not path.is_relative_to(cache)))
 
 
 def _made_by(path: Path, root: Path) -> tuple[str, str]:

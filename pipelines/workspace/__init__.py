@@ -1,6 +1,6 @@
 """Where artifacts lie, what shaped them, whether they must be made again, and how they are written."""
 
-from pipelines.workspace.paths import Workspace
+from pipelines.workspace.paths import Workspace, relative
 from pipelines.workspace.sidecars import (
     Fingerprint,
     Recording,
@@ -12,9 +12,10 @@ from pipelines.workspace.sidecars import (
     stale_reason,
     status_of,
 )
-from pipelines.workspace.writing import atomic_path, cannot_write, remove_partials, write_csv, write_text
+from pipelines.workspace.writing import PARTIAL, atomic_path, cannot_write, remove_partials, write_csv, write_text
 
 __all__ = [
-    "Fingerprint", "Recording", "Workspace", "atomic_path", "cannot_write", "identify", "is_as_written", "is_unchanged",
-    "read_sidecar", "remove_partials", "sidecar", "stale_reason", "status_of", "write_csv", "write_text",
+    "PARTIAL", "Fingerprint", "Recording", "Workspace", "atomic_path", "cannot_write", "identify", "is_as_written",
+    "is_unchanged", "read_sidecar", "relative", "remove_partials", "sidecar", "stale_reason", "status_of", "write_csv",
+    "write_text",
 ]  # fmt: skip

@@ -5,6 +5,12 @@ from pathlib import Path
 
 from pipelines.errors import MissingArtifact
 
+
+def relative(path: Path, root: Path) -> str:
+    """A file's place in a workspace's folder, for messages."""
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
 _SHARE = "labelled-"
 
 

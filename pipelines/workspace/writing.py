@@ -13,6 +13,9 @@ from pathlib import Path
 
 from pipelines.errors import CannotWrite
 
+PARTIAL = ".*.partial"
+"""What the places that `atomic_path` writes to are called, as a pattern."""
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -38,7 +41,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def remove_partials(path: Path) -> None:
     """Remove what killed processes left beside `path`; for whoever writes it next."""
-    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+    for partial in path.parent.glob(f".{glob.escape(path.name)}{PARTIAL}"):
         partial.unlink(missing_ok=True)
 
 
