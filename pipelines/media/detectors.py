@@ -92,8 +92,8 @@ class HaarDetector:
     def _search(
         self, frame: VideoFrame, region: Region, shrink: int, neighbours: int, sizes: tuple[int, int]
     ) -> list[Detection]:
-        x0, y0, x1, y1 = region
-        small = shrunk(frame.luma()[y0:y1, x0:x1], shrink)
+        x0, y0, *_ = region
+        small = shrunk(frame.luma(region), shrink)
         boxes, counts = self._cascade.detectMultiScale2(
             small, self.scale_step, neighbours, minSize=(sizes[0], sizes[0]), maxSize=(sizes[1], sizes[1])
         )

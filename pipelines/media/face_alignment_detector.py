@@ -7,8 +7,9 @@ Decisions:
   `checkpoints` folder), fetched from the package's own addresses with the package's own download and a time limit,
   checked against the hash in their names, and handed over as local files, which it reads as tensors only.
 - What cannot be fetched is an error that names files and folder. The detector is never replaced by another.
-- Faces are sought at 320 pixels; landmarks are read from full resolution, shrunk so that the face has the package's
-  reference size: it rounds landmarks to whole pixels of the picture that it is given.
+- Faces are sought at 320 pixels, and no full-size RGB picture of a large frame is made for that. Landmarks are read
+  from full resolution, shrunk so that the face has the package's reference size: it rounds landmarks to whole pixels of
+  the picture that it is given.
 - `FaceNetworks` is the seam: two functions on arrays, so that the path from landmarks to crops runs without weights.
 """
 
@@ -187,8 +188,13 @@ def _time_limit(seconds: float) -> Iterator[None]:
 def _shrunk(frame: VideoFrame, region: Region, scale: float) -> tuple[np.ndarray, float]:
     """The region in RGB, never enlarged, and its scale."""
     scale = min(1.0, scale)
-    colours = np.ascontiguousarray(frame.rgb(region))
-    return cv2.resize(colours, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), scale
+    x0, y0, x1, y1 = region
+    # By a whole number while it is converted, so that no picture of the region's full size is made; cv2 does the rest.
+    whole = max(1, min(int(1 / scale + 1e-9), x1 - x0, y1 - y0))
+    size = (x1 - x0) // whole, (y1 - y0) // whole
+    colours = frame.rgb((x0, y0, x0 + size[0] * whole, y0 + size[1] * whole), size if whole > 1 else None)
+    rest = scale * whole
+    return cv2.resize(np.ascontiguousarray(colours), None, fx=rest, fy=rest, interpolation=cv2.INTER_AREA), scale
 
 
 def _side(box: Box) -> float:

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from pipelines.errors import MtpkdError
 from pipelines.media import face_alignment_detector
 from pipelines.media.alignment import ARCFACE_TEMPLATE, crop_face
 from pipelines.media.face_alignment_detector import LANDMARKS, FaceAlignmentDetector, ensure_weights
+from pipelines.media.frame import VideoFrame
 
 RED = np.array([255, 0, 0])
 
@@ -62,6 +65,37 @@ def test_landmarks_are_read_at_full_resolution_and_align_the_crop(dotted):
     crop = crop_face(frame, face, 112, 0.2)
     for x, y in np.round(ARCFACE_TEMPLATE).astype(int):
         assert np.abs(crop[y, x].astype(int) - RED).max() < 30
+
+
+class Onlooker(RedEyed):
+    """Finds nothing, and keeps what it was shown."""
+
+    def boxes(self, image):
+        self.image = image
+        return np.zeros((0, 5))
+
+
+@pytest.mark.parametrize("size", [(300, 200), (480, 640), (1387, 1037), (1080, 1920)])
+def test_a_frame_is_shrunk_as_a_full_size_picture_would_be(as_frame, portrait, size):
+    frame = as_frame(cv2.resize(portrait, size[::-1], interpolation=cv2.INTER_CUBIC))
+    scale = min(1.0, 320 / max(size))
+    expected = cv2.resize(np.ascontiguousarray(frame.rgb()), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    onlooker = Onlooker()
+    FaceAlignmentDetector(onlooker).detect(frame)
+    height, width = onlooker.image.shape[:2]
+    assert abs(height - expected.shape[0]) <= 1
+    assert abs(width - expected.shape[1]) <= 1
+    least = np.s_[: min(height, expected.shape[0]), : min(width, expected.shape[1])]
+    assert np.abs(onlooker.image[least].astype(int) - expected[least]).mean() < 1.5
+
+
+def test_no_full_size_picture_of_a_large_frame_is_made():
+    frame = VideoFrame(index=0, time_s=0.0, picture=av.VideoFrame(3840, 2160, "yuv420p"))
+    tracemalloc.start()
+    FaceAlignmentDetector(Onlooker()).detect(frame)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3840 * 2160 / 10
 
 
 def test_near_a_box_only_what_is_around_it_is_searched(dotted):

@@ -1,18 +1,26 @@
 """Luma and colour of one frame."""
 
+import tracemalloc
+
 import av
 import cv2
 import numpy as np
 import pytest
 
-from pipelines.media.frame import VideoFrame
+from pipelines.media.frame import OTHER_FORMATS, PLANAR_FORMATS, VideoFrame
+
+CONVERTED_WHOLE = ("rgb565le", "yuv411p")
+FORMATS = [*PLANAR_FORMATS, *OTHER_FORMATS, *CONVERTED_WHOLE]
+
+
+def picture_of(image: np.ndarray, kind: str) -> av.VideoFrame:
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(format=kind)
 
 
 @pytest.fixture(params=["yuv420p", "yuvj422p", "yuv444p", "rgb24", "yuv420p10le"])
 def frame(request, portrait) -> VideoFrame:
     """The portrait, as decoders of several kinds would give it."""
-    picture = av.VideoFrame.from_ndarray(portrait, format="rgb24").reformat(format=request.param)
-    return VideoFrame(index=0, time_s=0.0, picture=picture)
+    return VideoFrame(index=0, time_s=0.0, picture=picture_of(portrait, request.param))
 
 
 def test_luma_is_brightness_and_cannot_be_written(frame, portrait):
@@ -39,6 +47,39 @@ def test_a_region_is_that_part_of_the_whole(frame, turns):
         x0, x1 = sorted(random.choice(turned.width + 1, 2, replace=False).tolist())
         y0, y1 = sorted(random.choice(turned.height + 1, 2, replace=False).tolist())
         np.testing.assert_array_equal(turned.rgb((x0, y0, x1, y1)), whole[y0:y1, x0:x1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "height", "width"),
+    [(kind, 358, 474) for kind in FORMATS] + [(kind, 351, 471) for kind in (*OTHER_FORMATS, *CONVERTED_WHOLE)],
+)
+def test_in_every_format_a_region_is_that_part_of_the_whole(kind, height, width, portrait):
+    picture = picture_of(portrait[:height, :width], kind)
+    turned = VideoFrame(index=0, time_s=0.0, picture=picture, turns=1)
+    whole, luma = turned.rgb(), turned.luma()
+    np.testing.assert_array_equal(whole, np.rot90(picture.to_ndarray(format="rgb24", threads=1)))
+    random = np.random.default_rng(FORMATS.index(kind))
+    for _ in range(10):
+        x0, x1 = sorted(random.choice(turned.width + 1, 2, replace=False).tolist())
+        y0, y1 = sorted(random.choice(turned.height + 1, 2, replace=False).tolist())
+        region = (x0, y0, x1, y1)
+        np.testing.assert_array_equal(turned.rgb(region), whole[y0:y1, x0:x1])
+        np.testing.assert_array_equal(turned.luma(region), luma[y0:y1, x0:x1])
+
+
+@pytest.mark.parametrize("kind", [*PLANAR_FORMATS, *OTHER_FORMATS])
+def test_only_the_region_is_converted(kind):
+    picture = av.VideoFrame(3840, 2160, kind)
+    for plane in picture.planes:
+        plane.update(bytes(plane.buffer_size))
+    frame = VideoFrame(index=0, time_s=0.0, picture=picture)
+    tracemalloc.start()
+    frame.rgb((1000, 1000, 1100, 1100))
+    frame.rgb((1000, 1000, 1200, 1200), (50, 50))
+    frame.luma((1000, 1000, 1100, 1100))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3840 * 2160 / 10
 
 
 @pytest.mark.parametrize("turns", [0, 3])
