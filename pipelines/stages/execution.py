@@ -80,7 +80,7 @@ class Supervision:
     """How one clip is kept from stopping all others.
 
     Attributes:
-        limit_s: longest time that a clip may take.
+        limit_s: longest time that a clip may take, or that nothing is heard between two.
         without: (unit, clip, reason) -> the same unit with that clip left alone, and recorded as failed.
     """
 
@@ -165,6 +165,7 @@ def default_workers() -> int:
 
 def _make(unit: Any, send: Send, *, artifacts_of: Callable[[Any], list[Artifact]]) -> None:
     for artifact in artifacts_of(unit):
+        send("begin", str(artifact.path))
         if stale_reason(artifact.path, artifact.fingerprint) is None:
             continue
         remove_partials(artifact.path)
@@ -181,27 +182,38 @@ def _run_in_processes(
     supervision: Supervision | None,
 ) -> None:
     task = partial(_make, artifacts_of=artifacts_of)
-    deaths: Counter[tuple[Path, str]] = Counter()
+    deaths: Counter[tuple[str, str]] = Counter()
     with Crew(workers, task, limit_s=supervision.limit_s if supervision else None) as crew:
         for event in crew.work(units):
             if not isinstance(event, Death):
                 _show(bar, event.kind, event.clips)
                 continue
             bar.update(-event.advanced)
-            place = artifacts_of(event.unit)[0].path, event.clip
-            deaths[place] += 1
-            if supervision is not None and event.clip and (event.late or deaths[place] > 1):
+            deaths[event.place, event.clip] += 1
+            again = deaths[event.place, event.clip] > 1
+            if supervision is not None and event.clip and (event.late or again):
                 reason = _why(event, supervision.limit_s)
                 log.warning("warning: %s: %s", event.clip, reason)
                 crew.add(supervision.without(event.unit, event.clip, reason))
-            elif supervision is not None and deaths[place] == 1:
-                log.warning("warning: a worker process was killed at %s: trying it again", event.clip or place[0].name)
+            elif supervision is not None and not again:
+                how = "was silent for too long" if event.late else "was killed"
+                log.warning("warning: a worker process %s at %s: trying it again", how, event.clip or event.place)
                 crew.add(event.unit, alone=True)
             else:
-                raise MtpkdError(
-                    f"a worker process was killed while it made {place[0]}, most often because memory ran out: run the "
-                    "command again, it goes on where it stopped; --workers 1 needs the least memory"
-                )
+                raise MtpkdError(_explained(event, event.place or str(artifacts_of(event.unit)[0].path), supervision))
+
+
+def _explained(death: Death, place: str, supervision: Supervision | None) -> str:
+    if death.late and supervision is not None:
+        return (
+            f"a worker process said nothing for {supervision.limit_s:g} s while it made {place}, twice: see "
+            "whether the disks of workspace and corpus still answer, and run the command again, it goes on where it "
+            "stopped; a longer --clip-timeout gives it more time"
+        )
+    return (
+        f"a worker process was killed while it made {place}, most often because memory ran out: run the command again, "
+        "it goes on where it stopped; --workers 1 needs the least memory"
+    )
 
 
 def _why(death: Death, limit_s: float) -> str:

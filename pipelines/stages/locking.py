@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -60,15 +60,14 @@ def hold(workspace: Workspace) -> Iterator[None]:
             raise WorkspaceInUse(
                 f"{root} is in use by {_holder(root)}: wait until it has ended, or choose another --workspace"
             ) from None
+    with ExitStack() as afterwards:
+        afterwards.callback(lock.release)
         if first:
-            _tidy(root, workspace.cache)
-            write_text(_note(root), json.dumps(_me()) + "\n")
-    try:
+            with cannot_write(root):
+                _tidy(root, workspace.cache)
+                afterwards.callback(_note(root).unlink, missing_ok=True)
+                write_text(_note(root), json.dumps(_me()) + "\n")
         yield
-    finally:
-        if first:
-            _note(root).unlink(missing_ok=True)
-        lock.release()
 
 
 def _tidy(*folders: Path) -> None:

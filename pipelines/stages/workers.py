@@ -2,7 +2,8 @@
 
 - Every worker has a pipe of its own and shares no lock or queue with another: one that is killed, by the kernel for its
   memory or by us for its time, leaves nothing locked behind. Pools that share a queue hang there.
-- A worker says which clip it is at. When it dies, the clip is known; when it takes too long over one, it is killed.
+- A worker says what it makes and which clip it is at. When it dies, both are known; when it takes too long over a clip,
+  or is silent as long between two, it is killed.
 - What a death means is for whoever asked for the work: it is an event like progress, and the unit may be given again.
 - A worker ends with its parent, however that ends.
 """
@@ -22,7 +23,7 @@ from types import TracebackType
 from typing import Any
 
 Send = Callable[[str, Any], None]
-"""Takes ("start", clip), ("advance", clips) or ("shrink", clips)."""
+"""Takes ("begin", path), ("start", clip), ("advance", clips) or ("shrink", clips)."""
 Task = Callable[[Any, Send], None]
 """(unit, send) -> None; of a module, so that another process can import it."""
 
@@ -44,13 +45,15 @@ class Death:
 
     Attributes:
         unit: what it worked on.
-        clip: what it was at; empty where it had named none.
-        advanced: clips of the unit that it had reported.
-        late: whether it was killed because the clip took too long.
+        place: the part of it that was being made; empty where it had begun none.
+        clip: what it was at; empty where it was between two.
+        advanced: clips of that part that it had reported.
+        late: whether it was killed because it took too long.
         exit_code: of the process, negative for a signal.
     """
 
     unit: Any
+    place: str
     clip: str
     advanced: int
     late: bool
@@ -63,7 +66,7 @@ class Crew:
     Args:
         size: most processes at a time.
         task: what is done with a unit.
-        limit_s: longest time a clip may take; None waits for ever.
+        limit_s: longest time a clip may take, or silence between two; None waits for ever.
     """
 
     def __init__(self, size: int, task: Task, *, limit_s: float | None = None) -> None:
@@ -128,7 +131,7 @@ class Crew:
     def _bury(self, worker: "_Worker", *, late: bool) -> Death:
         self._workers.remove(worker)
         exit_code = worker.kill()
-        return Death(worker.unit, worker.clip, worker.advanced, late, exit_code)
+        return Death(worker.unit, worker.place, worker.clip, worker.advanced, late, exit_code)
 
 
 class _Worker:
@@ -144,7 +147,7 @@ class _Worker:
 
     def give(self, unit: Any) -> None:
         """Let it work on a unit."""
-        self.unit, self.clip, self.advanced, self.busy = unit, "", 0, True
+        self.unit, self.place, self.clip, self.advanced, self.busy = unit, "", "", 0, True
         self._since = time.monotonic()
         with suppress(BrokenPipeError):  # it died as it started: the end of the pipe is read as its death
             self.connection.send(unit)
@@ -154,14 +157,16 @@ class _Worker:
         self._since = time.monotonic()
         self.clip = value if kind == "start" else ""
         self.busy = kind != _DONE
+        if kind == "begin":
+            self.place, self.advanced = value, 0
         if kind == "advance":
             self.advanced += value
         if kind in ("advance", "shrink"):
             yield Progress(kind, value)
 
     def is_late(self, limit_s: float) -> bool:
-        """Whether it has been at one clip for longer than that."""
-        return bool(self.clip) and time.monotonic() - self._since > limit_s
+        """Whether it has said nothing for longer than that; not while it starts, which reads no input."""
+        return bool(self.place or self.clip) and time.monotonic() - self._since > limit_s
 
     def kill(self) -> int | None:
         """End it now; the exit code that it had, or has."""

@@ -1,13 +1,16 @@
 """One command at a time writes in a workspace."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+from filelock import FileLock
 
-from pipelines.errors import WorkspaceInUse
+from pipelines.errors import MtpkdError, WorkspaceInUse
+from pipelines.stages import locking
 from pipelines.stages.locking import exclusive, hold
 from pipelines.workspace import Workspace
 
@@ -90,3 +93,16 @@ def test_a_note_that_cannot_be_read_does_not_hide_that_somebody_is_there(workspa
     (workspace.root / ".lock.json").write_text("[]")
     with pytest.raises(WorkspaceInUse, match="in use by another process"), hold(workspace):
         pass
+
+
+def test_a_note_that_cannot_be_written_leaves_nothing_locked(workspace, monkeypatch):
+    def full(path, text):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(locking, "write_text", full)
+        with pytest.raises(MtpkdError, match="free some space") as caught, hold(workspace):
+            pass
+    free = FileLock(workspace.root / ".lock")
+    with free.acquire(timeout=0):
+        assert caught.value.__traceback__  # which keeps the lock alive: it is released, not just forgotten

@@ -91,6 +91,41 @@ def die(job):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def hangs_outside(shard):
+    return [Artifact(shard.path, Fingerprint({}), hang, 1)]
+
+
+def hang(job):
+    time.sleep(60)
+
+
+def test_silence_between_clips_is_tried_again_and_then_ends_the_run_in_words(tmp_path, caplog):
+    supervision = Supervision(1.0, Shard.without)
+    with pytest.raises(MtpkdError, match=r"nothing for 1 s while it made \S+/a, twice: .* --clip-timeout"):
+        run_units(
+            "stage", [Shard(tmp_path / "a", ())], hangs_outside, workers=1, root=tmp_path, supervision=supervision
+        )
+    assert [message for message in caplog.messages if "silent for too long at" in message]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Two shards of one recording; whoever reads its clip for the first time dies, in each of them."""
+
+    shards: tuple[Shard, Shard]
+
+
+def both(recording):
+    return [artifact for shard in recording.shards for artifact in artifacts_of(shard)]
+
+
+def test_deaths_in_two_shards_of_one_recording_are_two_accidents(tmp_path):
+    recording = Recording((Shard(tmp_path / "faces", ("kill once",)), Shard(tmp_path / "sound", ("kill once",))))
+    supervision = Supervision(60.0, lambda *_: pytest.fail("a clip was left out"))
+    run_units("stage", [recording], both, workers=1, root=tmp_path, supervision=supervision)
+    assert (tmp_path / "faces").read_text() == (tmp_path / "sound").read_text() == "kill once"
+
+
 def test_a_death_that_no_clip_explains_ends_the_run_in_words(tmp_path):
     supervision = Supervision(60.0, Shard.without)
     with pytest.raises(MtpkdError, match=r"memory ran out.*--workers 1"):

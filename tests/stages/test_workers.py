@@ -50,8 +50,8 @@ def test_a_death_names_unit_clip_and_cause_and_costs_the_others_nothing(tmp_path
     with Crew(2, write) as crew:
         deaths = {event.clip: event for event in events(crew, units) if isinstance(event, Death)}
     assert deaths == {
-        "a": Death(units[0], "a", 0, late=False, exit_code=-signal.SIGKILL),
-        "c": Death(units[2], "c", 0, late=False, exit_code=7),
+        "a": Death(units[0], "", "a", 0, late=False, exit_code=-signal.SIGKILL),
+        "c": Death(units[2], "", "c", 0, late=False, exit_code=7),
     }
     assert (tmp_path / "b").read_text() == (tmp_path / "d").read_text() == "done"
 
@@ -97,6 +97,20 @@ def test_who_takes_too_long_over_a_clip_is_killed(tmp_path):
     assert time.monotonic() - started < 40
 
 
+def hangs_between(unit, send):
+    for part in ("first", "second"):
+        send("begin", part)
+        send("start", "clip")
+        send("advance", 3)
+    time.sleep(60)
+
+
+def test_who_is_silent_between_clips_is_killed_and_what_it_made_is_known():
+    with Crew(1, hangs_between, limit_s=1.0) as crew:
+        (death,) = [event for event in events(crew, ["unit"]) if isinstance(event, Death)]
+    assert (death.place, death.clip, death.advanced, death.late) == ("second", "", 3, True)
+
+
 def test_an_error_crosses_with_its_values_and_its_traceback(tmp_path):
     with pytest.raises(UnreadableMedia) as caught, Crew(1, write) as crew:
         events(crew, [(tmp_path / "a", "raise")])
@@ -106,7 +120,7 @@ def test_an_error_crosses_with_its_values_and_its_traceback(tmp_path):
 
 def test_a_death_before_any_clip_has_none(tmp_path):
     with Crew(1, dies_unnamed) as crew:
-        assert events(crew, ["unit"]) == [Death("unit", "", 0, late=False, exit_code=3)]
+        assert events(crew, ["unit"]) == [Death("unit", "", "", 0, late=False, exit_code=3)]
 
 
 def test_nobody_is_left_behind(tmp_path):
