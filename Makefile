@@ -1,6 +1,6 @@
 # Everything a checkout needs, in the few commands that the Dockerfile and .ci/run use too.
 .DEFAULT_GOAL := help
-.PHONY: help system install demo demo-affwild2 test lint stress bench clean
+.PHONY: help system system-test install demo demo-affwild2 test lint docs stress bench clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
@@ -13,6 +13,10 @@ help:  ## List the targets
 
 system:  ## Install the system libraries of apt-packages.txt where Debian's package manager lacks them
 	@sh scripts/install-system-packages.sh apt-packages.txt
+
+# What only tests need, and skip where it is absent: a browser.
+system-test:
+	@sh scripts/install-system-packages.sh apt-packages-test.txt || echo "without it, the report is not looked at in a browser"
 
 install: system $(VENV)/.installed  ## Make .venv from constraints.txt
 
@@ -28,13 +32,16 @@ demo: install  ## Render a small corpus, run all five stages on it, print the re
 demo-affwild2: install  ## The same for continuous valence and arousal, with sound
 	$(BIN)/mtpkd run demo-affwild2
 
-test: install lint  ## Lint, check types, run the whole test suite
+test: install system-test lint  ## Lint, check types, run the whole test suite
 	$(BIN)/python -m pytest
 
 lint: install  ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+docs: install  ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
 
 stress: install  ## The fault and fuzz suites in full: minutes become an hour
 	MTPKD_STRESS=1 $(BIN)/python -m pytest tests/faults tests/fuzz
