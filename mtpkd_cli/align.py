@@ -1,10 +1,13 @@
 """`mtpkd align`: stage 3."""
 
-from mtpkd_cli.options import DependenciesOption, WorkersOption, WorkspaceOption, open_workspace, speak
+from mtpkd_cli.options import DependenciesOption, TrackOption, WorkersOption, WorkspaceOption, open_workspace, speak
 
 
 def align(
-    workspace: WorkspaceOption = None, workers: WorkersOption = None, with_dependencies: DependenciesOption = False
+    workspace: WorkspaceOption = None,
+    workers: WorkersOption = None,
+    with_dependencies: DependenciesOption = False,
+    track: TrackOption = None,
 ) -> None:
     """Teachers -> adapters that draw every teacher to the joint one, and aligned embeddings."""
     from pipelines.stages import align as stage
@@ -13,5 +16,5 @@ def align(
     speak()
     recipe, place = open_workspace(workspace)
     if with_dependencies:
-        run_before("align", recipe, place, workers=workers)
-    stage.run(recipe, place, workers=workers)
+        run_before("align", recipe, place, workers=workers, track=track or ())
+    stage.run(recipe, place, workers=workers, track=track or ())

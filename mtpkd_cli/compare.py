@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtpkd_cli.options import MetricOption, WorkersOption, WorkspaceOption, open_workspace, speak
+from mtpkd_cli.options import MetricOption, TrackOption, WorkersOption, WorkspaceOption, open_workspace, speak
 from pipelines.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def compare(
     metric: MetricOption = None,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
+    track: TrackOption = None,
 ) -> None:
     """Run what is stale for every method, fold and seed, and compare with visual only and the controls."""
     from pipelines.corpora import task_of
@@ -57,10 +58,10 @@ def compare(
     chosen = get_metric(metric, task) if metric else metrics_for(task)[0]
     names = None if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
     if len(shares) > 1:
-        curve = stage.run_curve(recipe, place, shares, methods=names, metric=chosen, workers=workers)
+        curve = stage.run_curve(recipe, place, shares, methods=names, metric=chosen, workers=workers, track=track or ())
         _show_curve(curve, recipe, place, chosen)
     else:
-        found = stage.run(recipe, place, methods=names, metric=chosen, workers=workers)
+        found = stage.run(recipe, place, methods=names, metric=chosen, workers=workers, track=track or ())
         _show(found, recipe, place, chosen)
 
 

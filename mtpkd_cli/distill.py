@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mtpkd_cli.options import DependenciesOption, WorkersOption, WorkspaceOption, open_workspace, speak
+from mtpkd_cli.options import DependenciesOption, TrackOption, WorkersOption, WorkspaceOption, open_workspace, speak
 
 
 def distill(
@@ -15,6 +15,7 @@ def distill(
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
     with_dependencies: DependenciesOption = False,
+    track: TrackOption = None,
 ) -> None:
     """Aligned teachers -> students that see only the face."""
     from pipelines.stages import distill as stage
@@ -23,5 +24,5 @@ def distill(
     speak()
     recipe, place = open_workspace(workspace)
     if with_dependencies:
-        run_before("distill", recipe, place, workers=workers)
-    stage.run(recipe, place, methods=method, workers=workers)
+        run_before("distill", recipe, place, workers=workers, track=track or ())
+    stage.run(recipe, place, methods=method, workers=workers, track=track or ())

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtpkd_cli.options import DependenciesOption, MetricOption, WorkersOption, WorkspaceOption, open_workspace, speak
+from mtpkd_cli.options import (
+    DependenciesOption,
+    MetricOption,
+    TrackOption,
+    WorkersOption,
+    WorkspaceOption,
+    open_workspace,
+    speak,
+)
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe
@@ -17,6 +25,7 @@ def evaluate(
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
     with_dependencies: DependenciesOption = False,
+    track: TrackOption = None,
     submission: Annotated[
         Path | None, typer.Option("--submission", help="Also write every student's ABAW submission file there.")
     ] = None,
@@ -32,8 +41,8 @@ def evaluate(
     if metric is not None:
         get_metric(metric, task_of(recipe.corpus))
     if with_dependencies:
-        run_before("evaluate", recipe, place, workers=workers)
-    stage.run(recipe, place, workers=workers)
+        run_before("evaluate", recipe, place, workers=workers, track=track or ())
+    stage.run(recipe, place, workers=workers, track=track or ())
     show_results(recipe, place, metric)
     if submission is not None:
         for path in stage.write_submissions(recipe, place, submission):
@@ -47,11 +56,13 @@ def show_results(recipe: "Recipe", place: "Workspace", name: str | None) -> None
     from pipelines.corpora import task_of
     from pipelines.metrics import get_metric, metrics_for
     from pipelines.reporting import print_table
+    from pipelines.reporting.calibration import describe_calibration
     from pipelines.reporting.results import describe_protocol, read_rows
 
     task = task_of(recipe.corpus)
     metric = get_metric(name, task) if name else metrics_for(task)[0]
     labels = task.labels if task.kind == "continuous" else ()
+    unit = "videos" if recipe.corpus.continuous else "groups"
     console = Console(highlight=False)
     console.print()
     print_table(
@@ -62,6 +73,9 @@ def show_results(recipe: "Recipe", place: "Workspace", name: str | None) -> None
         note=describe_protocol(recipe),
         confidence=recipe.evaluation.confidence,
         dimensions={label: read_rows(place, f"{metric.name}-{label}") for label in labels},
-        unit="videos" if recipe.corpus.continuous else "groups",
+        unit=unit,
     )
+    calibration = describe_calibration(place, task, unit=unit)
+    if calibration:
+        console.print("\n" + "\n".join(calibration), style="dim")
     console.print(f"\nall metrics: {place.results('.csv')}, {place.results('.json')}", soft_wrap=True)

@@ -1,6 +1,8 @@
 """The application: commands in the order of the pipeline, and one place where errors become messages."""
 
+import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -10,16 +12,20 @@ from mtpkd_cli import (
     crop_faces,
     distill,
     evaluate,
+    export,
     extract_audio,
     extract_biosignals,
     init,
     inspect,
     methods,
+    predict,
     preprocess,
+    report,
     run,
     train_teachers,
     validate,
     verify,
+    weights,
 )
 from pipelines.errors import MtpkdError
 
@@ -32,6 +38,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _before_any_command(
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Open no connection: published weights must be there already.")
+    ] = False,
+) -> None:
+    if offline:
+        os.environ["MTPKD_OFFLINE"] = "1"  # worker processes are told by it, too
+
+
 app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("validate")(validate.validate)
@@ -43,10 +61,14 @@ app.command("align")(align.align)
 app.command("distill")(distill.distill)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("predict")(predict.predict)
+app.command("report")(report.report)
+app.command("export")(export.export)
 app.command("methods")(methods.methods)
 app.command("crop-faces")(crop_faces.crop_faces)
 app.command("extract-audio")(extract_audio.extract_audio)
 app.command("extract-biosignals")(extract_biosignals.extract_biosignals)
+app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:

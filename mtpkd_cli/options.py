@@ -23,6 +23,13 @@ class DetectorName(StrEnum):
     face_alignment = "face-alignment"
 
 
+class ServiceName(StrEnum):
+    """What can show measurements; both keep them in the workspace."""
+
+    tensorboard = "tensorboard"
+    mlflow = "mlflow"
+
+
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option("--workspace", help="Folder of the run's files.", show_default="the only one in runs/"),
@@ -35,6 +42,10 @@ WorkersOption = Annotated[
 ]
 DependenciesOption = Annotated[
     bool, typer.Option("--with-dependencies", help="First run the stages before this one, where they are stale.")
+]
+TrackOption = Annotated[
+    list[ServiceName] | None,
+    typer.Option("--track", help="Also send what metrics.csv gets to this service; may be repeated."),
 ]
 MaxFailuresOption = Annotated[float, typer.Option("--max-failures", min=0, max=1, help="Share of clips that may fail.")]
 LabelledOption = Annotated[

@@ -11,6 +11,7 @@ from mtpkd_cli.options import (
     MaxFailuresOption,
     MetricOption,
     NewWorkspaceOption,
+    TrackOption,
     WorkersOption,
     speak,
 )
@@ -32,6 +33,7 @@ def run(
     metric: MetricOption = None,
     workers: WorkersOption = None,
     max_failures: MaxFailuresOption = 0.05,
+    track: TrackOption = None,
 ) -> None:
     """Run every stage that is not up to date, and print the results."""
     from mtpkd_cli.evaluate import show_results
@@ -48,5 +50,5 @@ def run(
     if metric is not None:
         get_metric(metric, task_of(chosen.corpus))
     place = Workspace(workspace or RUNS / chosen.corpus.name)
-    run_all(chosen, place, workers=workers, max_failures=max_failures)
+    run_all(chosen, place, workers=workers, max_failures=max_failures, track=track or ())
     show_results(chosen, place, metric)

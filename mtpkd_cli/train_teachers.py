@@ -1,10 +1,13 @@
 """`mtpkd train-teachers`: stage 2."""
 
-from mtpkd_cli.options import DependenciesOption, WorkersOption, WorkspaceOption, open_workspace, speak
+from mtpkd_cli.options import DependenciesOption, TrackOption, WorkersOption, WorkspaceOption, open_workspace, speak
 
 
 def train_teachers(
-    workspace: WorkspaceOption = None, workers: WorkersOption = None, with_dependencies: DependenciesOption = False
+    workspace: WorkspaceOption = None,
+    workers: WorkersOption = None,
+    with_dependencies: DependenciesOption = False,
+    track: TrackOption = None,
 ) -> None:
     """Cache -> a teacher a modality, the joint teacher, embeddings and the hallucination net."""
     from pipelines.stages import run_before
@@ -13,5 +16,5 @@ def train_teachers(
     speak()
     recipe, place = open_workspace(workspace)
     if with_dependencies:
-        run_before("train-teachers", recipe, place, workers=workers)
-    stage.run(recipe, place, workers=workers)
+        run_before("train-teachers", recipe, place, workers=workers, track=track or ())
+    stage.run(recipe, place, workers=workers, track=track or ())

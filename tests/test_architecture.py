@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [
     {"mtpkd_cli"},
     {"stages"},
-    {"corpora", "media", "cache", "models", "objectives", "training", "protocols", "metrics", "reporting"},
-    {"recipe", "workspace", "transport", "errors"},
+    {"corpora", "media", "cache", "models", "objectives", "training", "protocols", "metrics", "reporting", "inference"},
+    {"recipe", "workspace", "transport", "weights", "errors"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 SOURCES = sorted([*ROOT.glob("mtpkd_cli/**/*.py"), *ROOT.glob("pipelines/**/*.py")])

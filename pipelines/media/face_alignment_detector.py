@@ -3,9 +3,8 @@
 Decisions:
 
 - The package would fetch its weights while it is built, without a time limit, and load one of the two files by
-  unpickling whatever is in it. Here the files are looked up first, where the package looks for them (torch hub's
-  `checkpoints` folder), fetched from the package's own addresses with the package's own download and a time limit,
-  checked against the hash in their names, and handed over as local files, which it reads as tensors only.
+  unpickling whatever is in it. Here they come from the registry (`pipelines.weights`), which lies where the package
+  looks, fetched with a time limit and checked, and are handed over as local files, which it reads as tensors only.
 - What cannot be fetched is an error that names files and folder. The detector is never replaced by another.
 - Faces are sought at 320 pixels, and no full-size RGB picture of a large frame is made for that. Landmarks are read
   from full resolution, shrunk so that the face has the package's reference size: it rounds landmarks to whole pixels of
@@ -13,27 +12,14 @@ Decisions:
 - `FaceNetworks` is the seam: two functions on arrays, so that the path from landmarks to crops runs without weights.
 """
 
-import hashlib
-import re
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPException
-from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlparse
 
 import cv2
 import numpy as np
 
-from pipelines.errors import MtpkdError
 from pipelines.media.detectors import SEARCH_SIDE, Box, Detection, clipped, grown
 from pipelines.media.frame import Region, VideoFrame
-
-DOWNLOAD_TIMEOUT_S = 20.0
-"""Seconds without a byte before a download is given up."""
-
-HASH_IN_NAME = re.compile(r"-([0-9a-f]+)\.")
+from pipelines.weights import ensure, get_weights
 
 LANDMARKS = ((36, 42), (42, 48), (30, 31), (48, 49), (54, 55))
 """Ranges of the 68 points whose means are the eyes, the nose tip and the mouth's corners."""
@@ -116,14 +102,18 @@ def load_networks(device: str = "cpu") -> FaceNetworks:
         device: torch device, `cpu` or `cuda`.
 
     Raises:
-        MtpkdError: a weight file is absent and cannot be fetched, or is not what its name says.
+        MtpkdError: a weight file is absent and cannot be fetched, or is not the published one.
     """
     import face_alignment
     import face_alignment.api
-    from face_alignment.detection.sfd import sfd_detector
 
-    addresses = (sfd_detector.models_urls["s3fd"], face_alignment.api.models_urls["2DFAN-4"])
-    detector_file, _ = ensure_weights(addresses)
+    detector_file, _ = ensure(
+        ("s3fd", "2dfan-4"),
+        user="the face-alignment detector",
+        way_out=", or use --detector haar, which needs none",
+    )
+    # By this address the package finds the other file, whatever its own release calls it now.
+    face_alignment.api.models_urls["2DFAN-4"] = get_weights("2dfan-4").address
     model = face_alignment.FaceAlignment(
         face_alignment.LandmarksType.TWO_D,
         device=device,
@@ -131,58 +121,6 @@ def load_networks(device: str = "cpu") -> FaceNetworks:
         face_detector_kwargs={"path_to_detector": str(detector_file)},
     )
     return _LibraryNetworks(model)
-
-
-def ensure_weights(addresses: tuple[str, ...]) -> list[Path]:
-    """The local files of some weights, in torch hub's `checkpoints` folder; absent ones are fetched.
-
-    Raises:
-        MtpkdError: one could not be fetched, or a file is not the one that the hash in its name tells of. Names files,
-            folder and addresses, and the way without.
-    """
-    from torch.hub import download_url_to_file, get_dir
-
-    folder = Path(get_dir()) / "checkpoints"
-    files = [folder / Path(urlparse(address).path).name for address in addresses]
-    absent = [(file, address) for file, address in zip(files, addresses, strict=True) if not file.exists()]
-    try:
-        for file, address in absent:
-            folder.mkdir(parents=True, exist_ok=True)
-            with _time_limit(DOWNLOAD_TIMEOUT_S):
-                download_url_to_file(address, str(file), _digest_in(file), progress=False)
-    # OSError: no network, no such page, no room; RuntimeError: torch's word for a wrong hash.
-    except (OSError, HTTPException, RuntimeError) as error:
-        lines = "".join(f"\n  {file.name}  from {address}" for file, address in absent if not file.exists())
-        raise MtpkdError(
-            f"the face-alignment detector needs weights that are not in {folder} and could not be fetched ({error}):"
-            f"{lines}\nPut them into {folder}, or use --detector haar, which works offline."
-        ) from error
-    for file in files:
-        with file.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        if not digest.startswith(_digest_in(file)):
-            raise MtpkdError(
-                f"{file}: damaged or not the published file, its SHA-256 begins with {digest[:10]}; delete it and it "
-                "is fetched again, or use --detector haar, which needs none"
-            )
-    return files
-
-
-def _digest_in(file: Path) -> str:
-    """The beginning of the SHA-256 that torch hub's file names carry: `name-<digits>.pth`."""
-    found = HASH_IN_NAME.search(file.name)
-    return found.group(1) if found else ""
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    # torch's download passes no time limit on, so the one for new sockets is set around it.
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _shrunk(frame: VideoFrame, region: Region, scale: float) -> tuple[np.ndarray, float]:

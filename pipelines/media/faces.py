@@ -22,6 +22,7 @@ import numpy as np
 from pipelines.errors import UnreadableMedia
 from pipelines.media.alignment import crop_face
 from pipelines.media.detectors import Box, Detector, OneSided, make_detector
+from pipelines.media.frame import VideoFrame
 from pipelines.media.picture_size import image_size, size_fault
 from pipelines.media.tracking import follow
 from pipelines.media.video import read_frames
@@ -66,9 +67,12 @@ def crop_faces(
         MtpkdError: the detector's files are missing.
     """
     detector = detector or make_detector(settings)
-    if side:
-        detector = OneSided(detector, side)
-    for frame, face in follow(read_frames(path), detector):
+    yield from crops_of(read_frames(path), settings, detector=OneSided(detector, side) if side else detector)
+
+
+def crops_of(frames: Iterable[VideoFrame], settings: FaceSettings, *, detector: Detector) -> Iterator[FaceCrop]:
+    """The same of frames from anywhere, such as a camera; less than a second of them is held."""
+    for frame, face in follow(frames, detector):
         image = None
         if face is not None and not frame.damaged:
             image = crop_face(frame, face, settings.size, settings.margin)

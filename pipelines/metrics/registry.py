@@ -5,6 +5,7 @@ from typing import Any
 from pipelines.errors import SettingsError
 from pipelines.metrics.agreement import SignAgreement
 from pipelines.metrics.base import Metric
+from pipelines.metrics.calibration import ExpectedCalibrationError
 from pipelines.metrics.classification import Accuracy, AreaUnderCurve, BalancedAccuracy, MacroF1
 from pipelines.metrics.regression import ConcordanceCorrelation, PearsonCorrelation, RootMeanSquaredError
 from pipelines.recipe import Task
@@ -16,6 +17,7 @@ METRICS: dict[str, Metric[Any]] = {
         BalancedAccuracy(),
         MacroF1(),
         AreaUnderCurve(),
+        ExpectedCalibrationError(),
         ConcordanceCorrelation(),
         RootMeanSquaredError(),
         PearsonCorrelation(),

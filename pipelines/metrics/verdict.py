@@ -48,7 +48,8 @@ def judge_gain(
 
     Args:
         vs_baseline: paired difference, method minus visual only.
-        vs_matched, vs_self: method minus `none-matched` and minus `self-kd`, None where that was not run.
+        vs_matched: method minus `none-matched`, None where that was not run.
+        vs_self: method minus `self-kd`, likewise.
         p: of `corrected_t_test` against visual only, after `holm` over methods; None or NaN is not asked.
         higher_is_better: of the metric.
         fold_difference: what p is of, method minus visual only, mean over folds; NaN where that is not known.
@@ -67,8 +68,7 @@ def judge_gain(
     if tied:
         sentence = f"gain over visual only, but the control has it too: none shown over {tied}{_test(p)}"
         return Verdict("gain, but the control has it too", sentence)
-    missing = _listed([name for name in controls if name not in run])
-    caveat = f"; {missing} not run, so the cause is open" if missing else ""
+    caveat = _caveat([name for name in controls if name not in run])
     return Verdict("gain", f"gain over {_listed(['visual only', *run])}{_test(p)}{caveat}")
 
 
@@ -81,6 +81,11 @@ def _doubt(vs_baseline: Estimate, side: int, opposed: bool) -> str:
     if opposed:
         return "better over test groups, worse over folds"
     return "the interval over test groups excludes zero, the test over folds does not"
+
+
+def _caveat(missing: Sequence[str]) -> str:
+    """What cannot be said where controls were not run."""
+    return f"; {_listed(missing)} not run, so the cause is open" if missing else ""
 
 
 def _test(p: float | None) -> str:

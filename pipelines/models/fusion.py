@@ -148,7 +148,7 @@ class MultimodalTransformer(Fusion):
     def _speakers(self, there: torch.Tensor) -> torch.Tensor:
         """Presence (B, M, L) -> (B, M, 1): modalities there in the middle; failing all, those there at any window."""
         middle, anywhere = there[:, :, there.shape[2] // 2], there.any(dim=2)
-        return torch.where(middle.any(dim=1, keepdim=True), middle, anywhere)[..., None]
+        return (middle | (anywhere & ~middle.any(dim=1, keepdim=True)))[..., None]
 
 
 def make_fusion(modalities: tuple[str, ...], settings: ModelSettings, *, context: int = 1) -> Fusion:

@@ -35,7 +35,8 @@ def alignment_term(
         joint: (B, D) z_J.
         kind: `cosine`, `mse`, `kl` or `mmd`.
         task: what is predicted.
-        adapted_output, joint_output: (B, C) logits of the two heads, for `kl`.
+        adapted_output: (B, C) logits of the adapter's head, for `kl`.
+        joint_output: (B, C) logits of the joint teacher, for `kl`.
         temperature: softening of the logits, for `kl`.
         present: (B,) bool, samples that have the modality; None counts all.
 
@@ -46,8 +47,7 @@ def alignment_term(
         SettingsError: for an unknown kind, or `kl` with continuous targets.
         ValueError: for `kl` without outputs.
     """
-    if kind not in get_args(Kind):
-        raise SettingsError(f"alignment.term = {kind!r}: expected one of {', '.join(get_args(Kind))}")
+    _check(kind)
     if kind == "kl":
         adapted, joint = _logits(task, adapted_output, joint_output)
     if present is not None:
@@ -57,6 +57,11 @@ def alignment_term(
     if kind == "kl":
         return softened_divergence(adapted, joint, temperature)
     return _DISTANCES[kind](adapted, joint)
+
+
+def _check(kind: str) -> None:
+    if kind not in get_args(Kind):
+        raise SettingsError(f"alignment.term = {kind!r}: expected one of {', '.join(get_args(Kind))}")
 
 
 def _logits(

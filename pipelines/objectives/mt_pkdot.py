@@ -9,14 +9,16 @@ Tried and left out, on real features and on the synthetic corpus: outputs of the
 one's (.382 to .383 against .390), zeros in place of hallucinated embeddings (the same, and 1.7 points less).
 """
 
+import torch
+
 from pipelines.objectives.base import StudentPrediction, TeacherView
-from pipelines.objectives.distillation import Distillation, Distilled
+from pipelines.objectives.distillation import Distilled
 from pipelines.objectives.kd import outputs_beside, settings_beside
 from pipelines.objectives.selection import select_teacher
-from pipelines.objectives.structure import compare_structure, settings_of_structure
+from pipelines.objectives.structure import Compared, StructuralDistillation, compare_structure, settings_of_structure
 
 
-class MtPkdot(Distillation):
+class MtPkdot(StructuralDistillation):
     """Structure of the best of several teachers, by batch, sample or confidence.
 
     Diagnostics: `chosen/<teacher>`, the share of samples it spoke for, and those of `structure.Structure`.
@@ -32,12 +34,21 @@ class MtPkdot(Distillation):
         structure, outputs = settings_of_structure(self.settings), settings_beside(self.task, self.settings)
         return (*super().uses, "beta", "gamma", "selection", *structure, *outputs)
 
+    def compared(self, student: StudentPrediction, view: TeacherView) -> Compared:
+        """See StructuralDistillation."""
+        return self._elect(student, view)[0]
+
+    def _elect(self, student: StudentPrediction, view: TeacherView) -> tuple[Compared, torch.Tensor]:
+        """What is compared, and (N,) how many samples each teacher speaks for."""
+        teacher, counts = select_teacher(view, self.settings.selection)
+        known = view.present.any(1)
+        return Compared(known=known, student=student.embedding[known], teacher=teacher[known]), counts
+
     def distil(self, student: StudentPrediction, view: TeacherView) -> Distilled:
         """See Distillation."""
         settings = self.settings
-        teacher, counts = select_teacher(view, settings.selection)
-        known = view.present.any(1)
-        structure = compare_structure(student.embedding[known], teacher[known], settings)
+        pair, counts = self._elect(student, view)
+        structure = compare_structure(pair.student, pair.teacher, settings)
         shares = counts / counts.sum().clamp_min(1)
         chosen = {f"chosen/{name}": share for name, share in zip(view.names, shares, strict=True)}
         return Distilled(

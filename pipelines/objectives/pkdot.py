@@ -6,12 +6,13 @@ teacher's outputs are distilled too, as in `kd`.
 """
 
 from pipelines.objectives.base import StudentPrediction, TeacherView
-from pipelines.objectives.distillation import Distillation, Distilled, joint_pairs
+from pipelines.objectives.distillation import Distilled, joint_pairs
 from pipelines.objectives.kd import outputs_beside, settings_beside
-from pipelines.objectives.structure import compare_structure, settings_of_structure
+from pipelines.objectives.structure import Compared, StructuralDistillation, compare_structure, settings_of_structure
+from pipelines.recipe import JOINT
 
 
-class Pkdot(Distillation):
+class Pkdot(StructuralDistillation):
     """Structure of the joint teacher. Diagnostics: those of `structure.Structure`."""
 
     name = "pkdot"
@@ -24,11 +25,17 @@ class Pkdot(Distillation):
         structure, outputs = settings_of_structure(self.settings), settings_beside(self.task, self.settings)
         return (*super().uses, "beta", *structure, *outputs)
 
+    def compared(self, student: StudentPrediction, view: TeacherView) -> Compared:
+        """See StructuralDistillation."""
+        ours, theirs = joint_pairs(student, view)
+        known = view.present[:, view.names.index(JOINT)]
+        return Compared(known=known, student=ours.embedding, teacher=theirs.embedding)
+
     def distil(self, student: StudentPrediction, view: TeacherView) -> Distilled:
         """See Distillation."""
         settings = self.settings
-        ours, theirs = joint_pairs(student, view)
-        structure = compare_structure(ours.embedding, theirs.embedding, settings)
+        pair = self.compared(student, view)
+        structure = compare_structure(pair.student, pair.teacher, settings)
         return Distilled(
             terms={
                 settings.matching: (settings.beta, structure.rows),

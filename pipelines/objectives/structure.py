@@ -5,10 +5,14 @@ another sample's, and its plan says how often it did; matching by identity costs
 were the identity, so the weight of the term means the same.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 
+from pipelines.objectives.base import Objective, StudentPrediction, TeacherView
+from pipelines.objectives.distillation import Distillation
 from pipelines.recipe import DistillationSettings
 from pipelines.transport import anchored_rows, centroid_loss, row_divergence, similarity_matrix, transport_plan
 
@@ -27,6 +31,71 @@ class Structure:
     rows: torch.Tensor
     centroid: torch.Tensor
     diagnostics: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """The embeddings whose arrangements are compared.
+
+    Attributes:
+        known: (B,) bool, the K samples that the teacher knows.
+        student: (K, D).
+        teacher: (K, D'), without gradient.
+    """
+
+    known: torch.Tensor
+    student: torch.Tensor
+    teacher: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrangement:
+    """What the transport of a batch sees and does.
+
+    Attributes:
+        known: (B,) bool, the K samples that are compared.
+        student: (K, K) similarities in [0, 2].
+        teacher: (K, K) similarities in [0, 2].
+        plan: (K, K), the mass that a student's row sends to each teacher's row; 1 in all.
+    """
+
+    known: torch.Tensor
+    student: torch.Tensor
+    teacher: torch.Tensor
+    plan: torch.Tensor
+
+
+class StructuralDistillation(Distillation):
+    """A method that compares how student and teacher arrange a batch."""
+
+    @abstractmethod
+    def compared(self, student: StudentPrediction, view: TeacherView) -> Compared:
+        """What is compared of a batch.
+
+        Args:
+            student: embedding (B, D) and output (B, C).
+            view: what N teachers say of the same samples.
+        """
+
+    @torch.no_grad()
+    def arrangement(self, student: StudentPrediction, view: TeacherView) -> Arrangement:
+        """What the loss of a batch goes by where rows are transported: the same matrices, anchors and plan.
+
+        Args:
+            student: embedding (B, D) and output (B, C).
+            view: what N teachers say of the same samples.
+        """
+        pair = self.compared(student, view)
+        similarities = similarity_matrix(pair.student), similarity_matrix(pair.teacher)
+        plan = torch.zeros_like(similarities[0])
+        if len(plan):
+            plan = _plan(*anchored_rows(*similarities, self.settings.anchors), self.settings)
+        return Arrangement(known=pair.known, student=similarities[0], teacher=similarities[1], plan=plan)
+
+
+def transports(objective: Objective) -> TypeGuard[StructuralDistillation]:
+    """Whether a method matches the rows of similarity matrices by optimal transport."""
+    return isinstance(objective, StructuralDistillation) and objective.settings.matching == "transport"
 
 
 def settings_of_structure(settings: DistillationSettings) -> tuple[str, ...]:
@@ -54,9 +123,13 @@ def compare_structure(student: torch.Tensor, teacher: torch.Tensor, settings: Di
     centroid = centroid_loss(*similarities)
     if not transported:
         return Structure(rows=row_distance(*rows), centroid=centroid, diagnostics={})
-    diagonal = transport_plan(*rows, blur=settings.blur, mode="fast").trace()
+    diagonal = _plan(*rows, settings).trace()
     divergence = row_divergence(*rows, blur=settings.blur)
     return Structure(rows=divergence, centroid=centroid, diagnostics={"diagonal_mass": diagonal})
+
+
+def _plan(student_rows: torch.Tensor, teacher_rows: torch.Tensor, settings: DistillationSettings) -> torch.Tensor:
+    return transport_plan(student_rows, teacher_rows, blur=settings.blur, mode="fast")
 
 
 def row_distance(student_rows: torch.Tensor, teacher_rows: torch.Tensor) -> torch.Tensor:

@@ -11,17 +11,19 @@ from typing import Literal
 from pipelines.errors import LeakageError
 from pipelines.protocols.splits import Split
 
-Purpose = Literal["weights", "statistics", "selection", "test"]
+Purpose = Literal["weights", "statistics", "selection", "calibration", "test"]
 _ALLOWED: Mapping[Purpose, str] = {
     "weights": "train",
     "statistics": "train",
     "selection": "validation",
+    "calibration": "validation",
     "test": "test",
 }
 _DONE_BY = {
     "weights": "weights are trained",
     "statistics": "normalisation statistics are fitted",
     "selection": "epochs are selected",
+    "calibration": "confidence is calibrated",
     "test": "results are measured",
 }
 

@@ -17,7 +17,8 @@ class EncoderSettings(Settings):
     """Faces: r3d-18, small-video; signals and audio: resnet-18, small-spectrogram (spectrograms); signals also:
     wave-cnn; features, those of biosignals too: features-mlp, or identity, which leaves them as they are."""
     weights: Path | None = None
-    """Published weights with torchvision's keys (safetensors or a torch file of tensors); None starts from noise."""
+    """Published weights: a name of `mtpkd weights list` that fits the architecture, or a file with torchvision's keys
+    (safetensors, or a torch file of tensors); None starts from noise."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     """Dropout on the embedding before the head, and inside the small encoders."""
 

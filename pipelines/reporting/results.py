@@ -27,6 +27,7 @@ from pipelines.metrics import (
 )
 from pipelines.recipe import EvaluationSettings, Recipe, Task
 from pipelines.recipe.loading import plain
+from pipelines.reporting.calibration import calibration_results
 from pipelines.reporting.comparison import compare_methods
 from pipelines.reporting.measured import Measured, MeasuredClips
 from pipelines.reporting.paired import ByCell, Files, Methods, PairedStatistics, load_methods
@@ -54,6 +55,7 @@ class Results:
         groups: every metric of a method on every group.
         confusion: method -> (C, C) counts over all seeds, rows are true classes; empty where there are no classes.
         notes: what a reader must know about single estimates.
+        calibration: student -> what its calibration is worth, see `calibration_results`.
     """
 
     rows: dict[str, list[ResultRow]]
@@ -61,6 +63,7 @@ class Results:
     groups: list[GroupResult]
     confusion: dict[str, np.ndarray]
     notes: list[str]
+    calibration: dict[str, dict[str, Any]]
 
 
 def compute_results(predictions: Mapping[str, Files], task: Task, settings: EvaluationSettings) -> Results:
@@ -80,6 +83,7 @@ def compute_results(predictions: Mapping[str, Files], task: Task, settings: Eval
         groups=_group_results(seeds, task),
         confusion=_confusion(seeds),
         notes=notes,
+        calibration=calibration_results(predictions, known, task),
     )
 
 
@@ -92,6 +96,7 @@ def write_results(workspace: Workspace, results: Results, recipe: Recipe, task: 
         "task": plain(task),
         "metrics": {name: [asdict(row) for row in rows] for name, rows in results.rows.items()},
         **({"confusion": results.confusion} if results.confusion else {}),
+        **({"calibration": results.calibration} if results.calibration else {}),
         "notes": results.notes,
         "recipe": plain(recipe),
     }

@@ -25,6 +25,7 @@ from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, train, training_workers
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import teacher_column, teacher_embeddings
+from pipelines.stages.tracking import tracked
 from pipelines.stages.train_teachers import artifacts_of as teachers_of
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.problems.alignment import AlignmentProblem
@@ -40,15 +41,16 @@ _ALIGNED_AT_ONCE = 1024
 
 
 @exclusive
-def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> None:
-    """Align every stale fit. Raises MissingArtifact before `train-teachers`."""
+def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None, track: Sequence[str] = ()) -> None:
+    """Align every stale fit; `track` names services. Raises MissingArtifact before `train-teachers`."""
     cells = load_cells(recipe, workspace)
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
     for unit in units:
         workspace.require(unit.cell.teacher(unit.fit, JOINT), "mtpkd train-teachers")
     warn_of_stale("train-teachers", units, teachers_of, root=workspace.root)
     workers = workers or training_workers(recipe)
-    run_units("align", units, artifacts_of, workers=workers, root=workspace.root)
+    with tracked("align", recipe, workspace, track) as keep:
+        run_units("align", units, artifacts_of, workers=workers, root=workspace.root, keep=keep)
 
 
 def artifacts_of(unit: FitUnit) -> list[Artifact]:

@@ -44,12 +44,14 @@ def run(
     methods: Sequence[str] | None = None,
     metric: Metric[Any] | None = None,
     workers: int | None = None,
+    track: Sequence[str] = (),
 ) -> Outcome:
     """Run what is stale and compare; writes comparison.json, comparison.csv and the plots beside the results.
 
     Args:
         methods: by default all; `none` is always among them.
         metric: what is plotted, by default the task's headline.
+        track: services that are sent what is measured, see `tracking`.
 
     Raises:
         SettingsError: a method that does not exist.
@@ -58,7 +60,7 @@ def run(
     settings = recipe.distillation.model_copy(update={"methods": chosen})
     recipe = recipe.model_copy(update={"distillation": settings})
     with hold(workspace):
-        run_all(recipe, workspace, workers=workers)
+        run_all(recipe, workspace, workers=workers, track=track)
         cells = load_cells(recipe, workspace)
         known = load_methods(prediction_files(chosen, cells), cells[0].task, recipe.evaluation)
         strata = stratify(known, {row.clip: row.attributes for row in cells[0].clips})
@@ -78,6 +80,7 @@ def run_curve(
     methods: Sequence[str] | None = None,
     metric: Metric[Any] | None = None,
     workers: int | None = None,
+    track: Sequence[str] = (),
 ) -> dict[float, Outcome]:
     """Compare with several shares of the training groups labelled; also writes the curve, comparison/labelled.*.
 
@@ -85,7 +88,7 @@ def run_curve(
 
     Args:
         shares: each in (0, 1]; the smallest is run first, because it is the one that may not do.
-        methods, metric: see `run`.
+        methods, metric, track: see `run`.
 
     Raises:
         SettingsError: a method that does not exist, or a share that is none or leaves too few groups with labels.
@@ -94,7 +97,7 @@ def run_curve(
     recipes = {share: override_recipe(recipe, **{"protocol.labelled": share}) for share in sorted(set(shares))}
     with hold(workspace):
         outcomes = {
-            share: run(changed, workspace.labelled(share), methods=methods, metric=metric, workers=workers)
+            share: run(changed, workspace.labelled(share), methods=methods, metric=metric, workers=workers, track=track)
             for share, changed in recipes.items()
         }
         metric = metric or metrics_for(task_of(recipe.corpus))[0]

@@ -1,7 +1,7 @@
 """Stage 4: aligned teachers -> students, one checkpoint a method. Reads cached embeddings only.
 
 A student's checkpoint is complete: the prevalent modality's encoder, the hallucination net, fusion and head, with the
-recipe and the normalisation. Nothing else is needed to predict.
+recipe, the normalisation and the calibration. Nothing else is needed to predict.
 """
 
 from collections.abc import Sequence
@@ -16,27 +16,34 @@ from torch import Tensor
 
 from pipelines.cache.embeddings import EmbeddingStore, read_embeddings
 from pipelines.cache.out_of_fold import read_out_of_fold
+from pipelines.cache.structure import write_structure
 from pipelines.errors import SettingsError
-from pipelines.models.student import StudentNetwork
 from pipelines.objectives import METHODS, Objective, make_objective
+from pipelines.objectives.structure import transports
 from pipelines.objectives.task_loss import per_sample_loss
 from pipelines.protocols.audit import Evidence
 from pipelines.recipe import JOINT, Recipe
 from pipelines.stages.align import artifacts_of as aligned
+from pipelines.stages.calibration import calibrate
 from pipelines.stages.cells import Cell, FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, train, training_workers
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import teacher_column, teacher_embeddings
+from pipelines.stages.tracking import tracked
 from pipelines.stages.train_teachers import artifacts_of as teachers_of
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.loop import Problem
-from pipelines.training.problems.distillation import DistillationProblem, Teachers
+from pipelines.training.problems.distillation import DistillationProblem, Teachers, choose_probe
+from pipelines.training.restoring import make_student
 from pipelines.training.tables import EmbeddingTable
-from pipelines.workspace import Fingerprint, Workspace
+from pipelines.workspace import Fingerprint, Workspace, atomic_path, sidecar
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+_CALIBRATION = 1
+"""Counts ways of calibrating: a student that was calibrated in another one is made again."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +56,14 @@ class StudentUnit:
 
 @exclusive
 def run(
-    recipe: Recipe, workspace: Workspace, *, methods: Sequence[str] | None = None, workers: int | None = None
+    recipe: Recipe,
+    workspace: Workspace,
+    *,
+    methods: Sequence[str] | None = None,
+    workers: int | None = None,
+    track: Sequence[str] = (),
 ) -> None:
-    """Train every stale student of the methods (by default the recipe's).
+    """Train every stale student of the methods (by default the recipe's); `track` names services.
 
     Raises:
         SettingsError: a method that does not exist.
@@ -70,7 +82,8 @@ def run(
     for stage, before in (("train-teachers", teachers_of), ("align", aligned)):
         warn_of_stale(stage, fits, before, root=workspace.root)
     workers = workers or training_workers(recipe)
-    run_units("distill", units, artifacts_of, workers=workers, root=workspace.root)
+    with tracked("distill", recipe, workspace, track) as keep:
+        run_units("distill", units, artifacts_of, workers=workers, root=workspace.root, keep=keep)
 
 
 def artifacts_of(unit: StudentUnit) -> list[Artifact]:
@@ -83,7 +96,9 @@ def artifacts_of(unit: StudentUnit) -> list[Artifact]:
     keys = cell.learning_keys("model", "training.distillation", "prevalent", "privileged")
     keys |= {"train": list(full.train), "validation": list(full.validation)}
     keys["clips"] = cell.digest((*full.train, *full.validation))
-    keys |= {"method": unit.method, "distillation": objective.read_settings()}
+    keys |= {"method": unit.method, "distillation": objective.read_settings(), "calibration": _CALIBRATION}
+    if cell.recipe.corpus.continuous:
+        keys["smoothing"] = list(cell.recipe.evaluation.smoothing)
     if objective.stands_in == "hallucination":
         inputs["hallucination net"] = cell.hallucination
     if objective.needs_teachers:
@@ -99,8 +114,13 @@ def artifacts_of(unit: StudentUnit) -> list[Artifact]:
             fingerprint=Fingerprint(keys, inputs, cell.split.seed),
             build=partial(_train_student, unit),
             cost=cell.count(full.train) * cell.recipe.training.distillation.epochs,
+            beside=(_structure(unit),) if transports(objective) else (),
         )
     ]
+
+
+def _structure(unit: StudentUnit) -> Path:
+    return unit.cell.workspace.structure(unit.cell.split.fold, unit.cell.split.seed, unit.method)
 
 
 def _files_of_prevalent_teacher(cell: Cell) -> dict[str, Path]:
@@ -109,18 +129,6 @@ def _files_of_prevalent_teacher(cell: Cell) -> dict[str, Path]:
         inputs |= {f"prevalent teacher {fit.name}": cell.teacher(fit, name)} if cell.is_fused(name) else {}
         inputs |= {f"embeddings {fit.name}": cell.embeddings(fit)} if fit.name != "full" else {}
     return inputs
-
-
-def make_student(recipe: Recipe, method: str, num_outputs: int) -> StudentNetwork:
-    """An untrained student of a method."""
-    return StudentNetwork(
-        prevalent=recipe.prevalent,
-        privileged=recipe.privileged,
-        settings=recipe.model,
-        num_outputs=num_outputs,
-        stands_in=METHODS[method].stands_in,
-        context=recipe.windows.context,
-    )
 
 
 def _train_student(unit: StudentUnit, job: Job) -> dict[str, Any]:
@@ -140,6 +148,8 @@ def _train_student(unit: StudentUnit, job: Job) -> dict[str, Any]:
         settings=recipe.training.distillation,
         schema=schema,
         state=partial(_complete_state, encoders),
+        calibrate=partial(calibrate, cell, unit.method),
+        beside=partial(_write_structure, _structure(unit)),
     )
 
 
@@ -162,6 +172,8 @@ def _build_problem(unit: StudentUnit, encoders: dict[str, Checkpoint], fabric: "
         objective=objective,
         teachers=teachers,
         task=cell.task,
+        # The same clips under every method, so that their matrices can be laid side by side.
+        probe=choose_probe(shared["train"].rows, cell.split.seed, cell.split.fold),
         **shared,
         name="student",
         batch_size=recipe.training.distillation.batch_size,
@@ -185,6 +197,18 @@ def _complete_state(encoders: dict[str, Checkpoint], problem: Problem) -> dict[s
     for name, encoder in encoders.items():
         tensors |= {f"encoders.{name}.{key}": tensor for key, tensor in encoder.state.items()}
     return tensors
+
+
+def _write_structure(path: Path, problem: Problem, best: int) -> None:
+    """Keep what a method that transports was seen to do; what another setting left there is not this student's."""
+    assert isinstance(problem, DistillationProblem)
+    record = problem.structure(best)
+    if record is None:
+        for stale in (sidecar(path), path):
+            stale.unlink(missing_ok=True)
+        return
+    with atomic_path(path) as partial_path:
+        write_structure(partial_path, record)
 
 
 def _prevalent_teacher(cell: Cell) -> str:

@@ -1,7 +1,10 @@
 """Stage 5: students and teachers -> predictions on test clips, and the results.
 
 The only stage that reads a fold's test clips. Predictions are artifacts of their own; results are computed from them
-alone, so that anyone can compute them again.
+and their sidecars alone, so that anyone can compute them again.
+
+A student's probabilities and smoothing are those of its checkpoint's calibration. A teacher has none: its probabilities
+are as it was trained, and its smoothing is chosen here, on the same validation trials.
 """
 
 import logging
@@ -12,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from pipelines.cache.embeddings import Column, read_embeddings
+from pipelines.cache.embeddings import Column
 from pipelines.cache.predictions import (
     FramePredictions,
     read_frame_predictions,
@@ -22,24 +24,31 @@ from pipelines.cache.predictions import (
     write_predictions,
 )
 from pipelines.errors import MissingArtifact, SettingsError
-from pipelines.metrics import Predictions
 from pipelines.objectives import METHODS
 from pipelines.protocols.audit import Evidence, audit
 from pipelines.recipe import Recipe
 from pipelines.reporting.paired import Files
-from pipelines.reporting.results import TEACHER, compute_results, write_results
+from pipelines.reporting.results import TEACHER, Results, compute_results, write_results
 from pipelines.reporting.submission import write_submission
 from pipelines.stages import distill
+from pipelines.stages.calibration import calibration_of
 from pipelines.stages.cells import Cell, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import provenance_of, training_workers
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import embed_modality
-from pipelines.stages.prediction import checkpoints_of, modalities_of, predict, trials
+from pipelines.stages.prediction import (
+    checkpoints_of,
+    choose_smoothing,
+    clip_predictions,
+    modalities_of,
+    predict,
+    trials,
+)
+from pipelines.stages.tracking import RUN_DIGITS, Log, Measurement, tracked
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
-from pipelines.training.dense import Trial, best_smoothing
 from pipelines.training.samples import Sample, read_shard
-from pipelines.workspace import Fingerprint, Workspace
+from pipelines.workspace import Fingerprint, Workspace, identify
 
 log = logging.getLogger("mtpkd")
 
@@ -53,8 +62,8 @@ class EvaluationUnit:
 
 
 @exclusive
-def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> None:
-    """Predict every test clip and write results.csv, results_by_group.csv and results.json.
+def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None, track: Sequence[str] = ()) -> None:
+    """Predict every test clip and write results.csv, results_by_group.csv and results.json; `track` names services.
 
     Raises:
         MissingArtifact: before `distill`.
@@ -67,9 +76,22 @@ def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> 
     methods = tuple(TEACHER + name for name in recipe.teacher_subsets) + students
     units = [EvaluationUnit(cell, methods) for cell in cells]
     workers = workers or training_workers(recipe)
-    run_units("evaluate", units, artifacts_of, workers=workers, root=workspace.root)
-    results = compute_results(prediction_files(methods, cells), cells[0].task, recipe.evaluation)
+    with tracked("evaluate", recipe, workspace, track) as keep:
+        run_units("evaluate", units, artifacts_of, workers=workers, root=workspace.root)
+        results = compute_results(prediction_files(methods, cells), cells[0].task, recipe.evaluation)
+        _keep(keep, results, workspace)
     write_results(workspace, results, recipe, cells[0].task)
+
+
+def _keep(keep: Log, results: Results, workspace: Workspace) -> None:
+    """Every metric of every trained model on its test fold, told by the predictions that it was computed from."""
+    found: dict[tuple[int, int, str], dict[str, float]] = {}
+    for item in results.folds:
+        found.setdefault((item.fold, item.seed, item.method), {})[item.metric] = item.value
+    for (fold, seed, method), values in found.items():
+        path = workspace.predictions(fold, seed, method)
+        run = (identify(path) or {"sha256": ""})["sha256"][:RUN_DIGITS]
+        keep(Measurement(run, path, fold, seed, method.replace(":", " "), None, values))
 
 
 def prediction_files(methods: Sequence[str], cells: Sequence[Cell]) -> dict[str, Files]:
@@ -160,7 +182,7 @@ def _predictions_artifact(unit: EvaluationUnit, method: str, memory: _Memory) ->
         inputs |= cell.shards(modality, cell.split.test)
     keys = {**cell.learning_keys(), "test": list(cell.split.test), "method": method}
     keys["clips"] = cell.digest(cell.split.test)
-    if cell.recipe.corpus.continuous:
+    if cell.recipe.corpus.continuous and method.startswith(TEACHER):
         keys |= {"smoothing": list(smoothing), "validation": cell.digest(cell.split.validation)}
         inputs["embeddings"] = cell.embeddings(cell.full)
     return Artifact(
@@ -185,42 +207,26 @@ def _predict(unit: EvaluationUnit, method: str, memory: _Memory, job: Job) -> di
         checkpoint, prefix = (loaded[number], "") if is_teacher else (loaded[0], f"encoders.{name}")
         columns[name] = memory.column(checkpoint, name, prefix)
     outputs, present = predict(cell, method, loaded, columns, memory.rows)
-    write = partial(_write_frames, method, loaded) if cell.recipe.corpus.continuous else _write_clips
-    details = write(cell, memory.rows, outputs, present, job.path)
+    calibration = None
+    if not method.startswith(TEACHER):
+        (path,) = checkpoints
+        calibration = calibration_of(path, checkpoints[path])
+    if cell.recipe.corpus.continuous:
+        width = calibration["smoothing_s"] if calibration else choose_smoothing(cell, method, loaded)
+        details = _write_frames(cell, memory.rows, outputs, present, path=job.path, width=width)
+    else:
+        temperature = calibration["temperature"] if calibration else None
+        said = clip_predictions(cell, memory.rows, outputs, present, temperature=temperature or 1.0)
+        write_predictions(job.path, said, cell.task)
+        details = {"clips": len(said.clips), "without_prediction": len(memory.rows) - len(said.clips)}
     job.advance(len(memory.rows))
-    return details
-
-
-def _write_clips(
-    cell: Cell, rows: Sequence[Sample], outputs: np.ndarray, present: np.ndarray, path: Path
-) -> dict[str, Any]:
-    """One value a class or dimension for every clip; targets as they stand in the table of clips."""
-    kept = [row for row, there in zip(rows, present, strict=True) if there]
-    labels = {row.clip: row.label for row in cell.clips_of(cell.split.test)}
-    of_classes = cell.task.kind == "classes"
-    target = np.array([labels[row.clip] for row in kept], np.int64 if of_classes else np.float64)
-    scores = torch.from_numpy(outputs[present]).double()
-    predictions = Predictions(
-        groups=np.array([row.group for row in kept], str),
-        clips=np.array([row.clip for row in kept], str),
-        target=target if of_classes else target.reshape(-1, cell.task.num_outputs),
-        scores=(scores.softmax(1) if of_classes else scores).numpy(),
-    )
-    write_predictions(path, predictions, cell.task)
-    return {"clips": len(kept), "without_prediction": len(rows) - len(kept)}
+    return {**details, "calibration": calibration} if calibration else details
 
 
 def _write_frames(
-    method: str,
-    checkpoints: Sequence[Checkpoint],
-    cell: Cell,
-    rows: Sequence[Sample],
-    outputs: np.ndarray,
-    present: np.ndarray,
-    path: Path,
+    cell: Cell, rows: Sequence[Sample], outputs: np.ndarray, present: np.ndarray, *, path: Path, width: float
 ) -> dict[str, Any]:
-    """A value for every annotated frame, smoothed as was best on the validation part."""
-    width = best_smoothing(cell.recipe.evaluation.smoothing, _validation_trials(cell, method, checkpoints))
+    """A value for every annotated frame, averaged over so many seconds."""
     predicted: set[str] = set()
 
     def smoothed() -> Iterator[FramePredictions]:
@@ -231,13 +237,3 @@ def _write_frames(
     write_frame_predictions(path, smoothed(), cell.task)
     missing = {row.clip for row in rows} - predicted
     return {"clips": len(predicted), "without_prediction": len(missing), "smoothing_s": width}
-
-
-def _validation_trials(cell: Cell, method: str, checkpoints: Sequence[Checkpoint]) -> list[Trial]:
-    if len(cell.recipe.evaluation.smoothing) == 1:
-        return []
-    store = read_embeddings(cell.embeddings(cell.full))
-    rows = cell.of(cell.split.validation)
-    index = store.rows([row.name for row in rows])
-    columns = {name: store.columns[name].taken(index) for name in modalities_of(cell, method)}
-    return list(trials(cell, rows, *predict(cell, method, checkpoints, columns, rows)))

@@ -22,8 +22,9 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from pipelines.errors import MtpkdError
-from pipelines.stages.workers import Crew, Death, Send
+from pipelines.stages.workers import Crew, Death, Logged, Send
 from pipelines.workspace import Fingerprint, Recording, relative, remove_partials, stale_reason, status_of
+from pipelines.workspace.sidecars import Look
 
 log = logging.getLogger("mtpkd")
 Unit = TypeVar("Unit")
@@ -38,7 +39,7 @@ class Job:
         path: where the artifact belongs.
         key: identifies its settings and inputs, for state that outlives a killed run.
         send: told ("start", clip) before a clip's files are read, ("advance", clips) when so many are done, and
-            ("shrink", clips) when so many need not be.
+            ("shrink", clips) when so many need not be, and ("log", anything) to be kept by whoever asked for the work.
     """
 
     path: Path
@@ -57,6 +58,10 @@ class Job:
         """So many clips of the announced cost are not needed."""
         self.send("shrink", clips)
 
+    def log(self, value: Any) -> None:
+        """This is to be kept."""
+        self.send("log", value)
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -67,12 +72,19 @@ class Artifact:
         fingerprint: what it depends on.
         build: writes it, whole or not at all; returns details for its sidecar.
         cost: clips that building it will report.
+        beside: further files that `build` writes; where one is not as it was written, all are made again.
     """
 
     path: Path
     fingerprint: Fingerprint
     build: Callable[[Job], dict[str, Any]]
     cost: int
+    beside: tuple[Path, ...] = ()
+
+    def stale_reason(self, look: Look = status_of) -> str | None:
+        """See `workspace.stale_reason`, of every file of it."""
+        reasons = (stale_reason(path, self.fingerprint, look) for path in (self.path, *self.beside))
+        return next((reason for reason in reasons if reason is not None), None)
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,7 @@ def run_units(
     workers: int,
     root: Path,
     supervision: Supervision | None = None,
+    keep: Callable[[Any], None] = lambda value: None,
 ) -> int:
     """Make every stale artifact of the units.
 
@@ -105,6 +118,7 @@ def run_units(
         workers: processes. 0 works in this one, and so does 1 where nothing is supervised.
         root: the workspace's folder, for shorter names in messages.
         supervision: for units that read files of a corpus.
+        keep: given in this process what the units log.
 
     Returns:
         How many units had anything to do.
@@ -120,11 +134,7 @@ def run_units(
     started = time.monotonic()
     workers = min(workers, len(pending))
     with tqdm(total=cost, desc=label, unit="clip", disable=None, bar_format=_BAR, delay=1, leave=False) as bar:
-        if workers > (supervision is None):
-            _run_in_processes(pending, artifacts_of, workers, bar, supervision)
-        else:
-            for unit in pending:
-                _make(unit, partial(_show, bar), artifacts_of=artifacts_of)
+        _work(pending, artifacts_of, workers, partial(_hear, bar, keep), supervision)
     log.info("%s: done in %.0f s", label, time.monotonic() - started)
     return len(pending)
 
@@ -136,7 +146,7 @@ def _stale(
     pending, cost, first = [], 0, ""
     look = cache(status_of)  # nothing is written meanwhile, and all folds are made from the same shards
     for unit in units:
-        stale = [(a, reason) for a in artifacts_of(unit) if (reason := stale_reason(a.path, a.fingerprint, look))]
+        stale = [(a, reason) for a in artifacts_of(unit) if (reason := a.stale_reason(look))]
         if stale:
             pending.append(unit)
             cost += sum(artifact.cost for artifact, _ in stale)
@@ -151,7 +161,7 @@ def warn_of_stale(
     look = cache(status_of)
     for unit in units:
         for artifact in artifacts_of(unit):
-            reason = stale_reason(artifact.path, artifact.fingerprint, look)
+            reason = artifact.stale_reason(look)
             if reason is not None:
                 place = relative(artifact.path, root)
                 log.warning("warning: %s does not match the recipe\n  (%s): run `mtpkd %s` again", place, reason, label)
@@ -166,19 +176,36 @@ def default_workers() -> int:
 def _make(unit: Any, send: Send, *, artifacts_of: Callable[[Any], list[Artifact]]) -> None:
     for artifact in artifacts_of(unit):
         send("begin", str(artifact.path))
-        if stale_reason(artifact.path, artifact.fingerprint) is None:
+        if artifact.stale_reason() is None:
             continue
-        remove_partials(artifact.path)
+        for path in (artifact.path, *artifact.beside):
+            remove_partials(path)
         recording = Recording(artifact.fingerprint)
         details = artifact.build(Job(artifact.path, recording.key, send))
+        for path in artifact.beside:
+            recording.finish(path)
         recording.finish(artifact.path, **details)
+
+
+def _work(
+    units: Sequence[Any],
+    artifacts_of: Callable[[Any], list[Artifact]],
+    workers: int,
+    hear: Send,
+    supervision: Supervision | None,
+) -> None:
+    if workers > (supervision is None):
+        _run_in_processes(units, artifacts_of, workers, hear, supervision)
+        return
+    for unit in units:
+        _make(unit, hear, artifacts_of=artifacts_of)
 
 
 def _run_in_processes(
     units: Sequence[Any],
     artifacts_of: Callable[[Any], list[Artifact]],
     workers: int,
-    bar: tqdm,
+    hear: Send,
     supervision: Supervision | None,
 ) -> None:
     task = partial(_make, artifacts_of=artifacts_of)
@@ -186,9 +213,9 @@ def _run_in_processes(
     with Crew(workers, task, limit_s=supervision.limit_s if supervision else None) as crew:
         for event in crew.work(units):
             if not isinstance(event, Death):
-                _show(bar, event.kind, event.clips)
+                hear(*(("log", event.value) if isinstance(event, Logged) else (event.kind, event.clips)))
                 continue
-            bar.update(-event.advanced)
+            hear("advance", -event.advanced)
             deaths[event.place, event.clip] += 1
             again = deaths[event.place, event.clip] > 1
             if supervision is not None and event.clip and (event.late or again):
@@ -224,9 +251,11 @@ def _why(death: Death, limit_s: float) -> str:
     return f"its reader ended twice {how}: memory ran out, or it crashes its decoder"
 
 
-def _show(bar: tqdm, kind: str, clips: Any) -> None:
-    if kind == "advance":
-        bar.update(clips)
+def _hear(bar: tqdm, keep: Callable[[Any], None], kind: str, value: Any) -> None:
+    if kind == "log":
+        keep(value)
+    elif kind == "advance":
+        bar.update(value)
     elif kind == "shrink":
-        bar.total = max(bar.n, (bar.total or 0) - clips)
+        bar.total = max(bar.n, (bar.total or 0) - value)
         bar.refresh()

@@ -16,6 +16,7 @@ from pipelines.recipe import OptimisationSettings, Recipe
 from pipelines.recipe.loading import plain
 from pipelines.stages.cells import Cell
 from pipelines.stages.execution import Job, default_workers
+from pipelines.stages.tracking import RUN_DIGITS, Measurement
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from pipelines.training.loop import FitContext, Problem, fit
 from pipelines.training.samples import Sample
@@ -57,6 +58,8 @@ def train(
     settings: OptimisationSettings,
     schema: Mapping[str, Any],
     state: Callable[[Problem], Mapping[str, Tensor]] | None = None,
+    calibrate: Callable[[Checkpoint], dict[str, Any]] | None = None,
+    beside: Callable[[Problem, int], None] | None = None,
 ) -> dict[str, Any]:
     """Train a problem and write its checkpoint.
 
@@ -65,25 +68,50 @@ def train(
         build: makes the problem, after seeding.
         schema: what the checkpoint must tell beside weights and recipe.
         state: the tensors to write; by default those of the problem's network.
+        calibrate: finds what the checkpoint tells under `calibration`, from what it holds beside that.
+        beside: writes what else belongs to the checkpoint, told after how many epochs its weights were kept.
 
     Returns:
         Details for the sidecar: epochs, the best one, its validation loss.
     """
-    fabric = fabric_for(cell.recipe)
+    context = _context(cell, job, model=schema.get("method", name.removeprefix("full: ")))
     torch.manual_seed(derive_seed(cell.split.seed, cell.split.fold, name, "initial weights"))
-    problem = build(fabric)
-    resume = job.path.with_name(f".{job.path.name}.resume")
-    context = FitContext(
-        fabric=fabric, split=cell.split, resume=resume, key=job.key, advance=job.advance, shrink=job.shrink
-    )
+    problem = build(context.fabric)
     history = fit(problem, settings, context)
     _write_history(job, history)
-    provenance = {item.purpose: sorted(item.groups) for item in problem.evidence() if item.step == problem.name}
-    values = state(problem) if state else problem.network.state_dict()
-    save_checkpoint(job.path, values, full_schema(cell, provenance, schema), cell.recipe)
-    resume.unlink(missing_ok=True)
     best = min(history, key=lambda row: row["validation_loss"])
+    if beside:
+        beside(problem, int(best["epoch"]) + 1)
+    values = dict(state(problem) if state else problem.network.state_dict())
+    told = full_schema(cell, _provenance(problem), schema)
+    if calibrate:
+        told["calibration"] = calibrate(Checkpoint(values, told, cell.recipe))
+    save_checkpoint(job.path, values, told, cell.recipe)
+    context.resume.unlink(missing_ok=True)
     return {"epochs": len(history), "best_epoch": best["epoch"], "validation_loss": best["validation_loss"]}
+
+
+def _context(cell: Cell, job: Job, model: str) -> FitContext:
+    fold, seed = cell.split.fold, cell.split.seed
+
+    def log(row: dict[str, float]) -> None:
+        values = {name: value for name, value in row.items() if name != "epoch"}
+        job.log(Measurement(job.key[:RUN_DIGITS], job.path, fold, seed, model, int(row["epoch"]), values))
+
+    return FitContext(
+        fabric=fabric_for(cell.recipe),
+        split=cell.split,
+        resume=job.path.with_name(f".{job.path.name}.resume"),
+        key=job.key,
+        advance=job.advance,
+        shrink=job.shrink,
+        log=log,
+    )
+
+
+def _provenance(problem: Problem) -> dict[str, list[str]]:
+    """Purpose -> groups that the problem itself used; what it builds on is told by other checkpoints."""
+    return {item.purpose: sorted(item.groups) for item in problem.evidence() if item.step == problem.name}
 
 
 def problem_tables(
@@ -149,7 +177,9 @@ def inherited_from(checkpoints: Mapping[str, Path]) -> tuple[Evidence, ...]:
 
 def provenance_of(name: str, checkpoint: Checkpoint) -> tuple[Evidence, ...]:
     """Whose clips a checkpoint was made from, and for what purpose, for the audit of what builds on it."""
-    known = checkpoint.schema["provenance"]
+    known = dict(checkpoint.schema["provenance"])
+    if "calibration" in checkpoint.schema:
+        known["calibration"] = checkpoint.schema["calibration"]["groups"]
     # The gravest purpose first: it is the one that a message names.
     return tuple(Evidence(name, each, frozenset(known[each])) for each in get_args(Purpose) if each in known)
 

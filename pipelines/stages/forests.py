@@ -12,6 +12,7 @@ import torch
 
 from pipelines.cache.embeddings import read_embeddings
 from pipelines.errors import SettingsError
+from pipelines.metrics import fit_temperature
 from pipelines.models.forest import Forest, ForestTeacher, log_votes, side_by_side
 from pipelines.protocols.audit import Evidence, audit
 from pipelines.recipe import Task
@@ -19,7 +20,7 @@ from pipelines.stages.cells import Cell, FitUnit
 from pipelines.stages.execution import Artifact, Job
 from pipelines.stages.fitting import full_schema, having, inherited_from
 from pipelines.training.checkpoints import Checkpoint, save_checkpoint
-from pipelines.training.forests import fit_temperature, grow_forest
+from pipelines.training.forests import grow_forest
 from pipelines.training.tables import EmbeddingTable
 from pipelines.workspace import Fingerprint
 
@@ -78,7 +79,7 @@ def _temperature(forest: Forest, features: np.ndarray, table: EmbeddingTable, ta
     if task.kind != "classes":
         return 1.0
     votes = forest(torch.from_numpy(features), forest.number([row.group for row in table.rows]))
-    return fit_temperature(log_votes(votes, len(forest.roots)), table.targets.target)
+    return fit_temperature(log_votes(votes, len(forest.roots)).numpy(), table.targets.target.numpy())
 
 
 def _save(

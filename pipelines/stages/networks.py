@@ -8,48 +8,23 @@ import torch
 from torch import nn
 
 from pipelines.cache.embeddings import Column, EmbeddingStore, read_embeddings
-from pipelines.models.encoders import make_encoder
 from pipelines.models.forest import ForestTeacher
-from pipelines.models.teachers import FusionTeacher, UnimodalTeacher
+from pipelines.models.teachers import FusionTeacher
 from pipelines.protocols.splits import Fit
-from pipelines.recipe import JOINT, Recipe, Task
+from pipelines.recipe import JOINT, Task
 from pipelines.stages.cells import Cell
 from pipelines.stages.fitting import fabric_for
 from pipelines.stages.forests import group_numbers, restore_forest
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.normalisation import Normaliser
 from pipelines.training.problems.encoder import ModalityReader, embed
+from pipelines.training.restoring import restore_teacher
 from pipelines.training.samples import Sample
 from pipelines.training.sources import make_source
 from pipelines.training.tables import EmbeddingTable, masked_column
 
 _FUSED_AT_ONCE = 1024
 """Samples fused in one pass: with their neighbours a whole corpus would not fit into memory."""
-
-
-def make_teacher(recipe: Recipe, modality: str, task: Task, shape: Sequence[int]) -> UnimodalTeacher:
-    """An untrained encoder and head for clips of a shape, e.g. (3, T, S, S) frames or (K,) features."""
-    settings = recipe.encoders[modality]
-    return UnimodalTeacher(
-        encoder=make_encoder(
-            settings, embedding=recipe.model.embedding, in_features=shape[0] if len(shape) == 1 else None
-        ),
-        embedding=recipe.model.embedding,
-        num_outputs=task.num_outputs,
-        dropout=settings.dropout,
-    )
-
-
-def restore_teacher(checkpoint: Checkpoint, modality: str, prefix: str = "") -> UnimodalTeacher:
-    """The trained encoder and head that a teacher's checkpoint holds, or a student's under a prefix."""
-    assert checkpoint.recipe is not None
-    # Published weights have done their part: what training made of them is in the checkpoint, the file may be gone.
-    encoders = {name: item.model_copy(update={"weights": None}) for name, item in checkpoint.recipe.encoders.items()}
-    recipe = checkpoint.recipe.model_copy(update={"encoders": encoders})
-    encoder = checkpoint.schema["encoders"][modality]
-    network = make_teacher(recipe, modality, Task.model_validate(checkpoint.schema["task"]), encoder["shape"])
-    network.load_state_dict(checkpoint.part(prefix) if prefix else checkpoint.state)
-    return network.eval()
 
 
 def embed_modality(

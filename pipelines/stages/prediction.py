@@ -1,19 +1,20 @@
-"""What a trained teacher or student says of samples: checkpoints and embeddings -> outputs, and outputs -> trials."""
+"""What a trained teacher or student says of samples: checkpoints and embeddings -> outputs -> clips or trials."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from pipelines.cache.embeddings import Column, EmbeddingStore
-from pipelines.models.student import StudentNetwork
+from pipelines.cache.embeddings import Column, EmbeddingStore, read_embeddings
+from pipelines.metrics import Predictions
 from pipelines.reporting.results import TEACHER
 from pipelines.stages.cells import Cell
-from pipelines.stages.distill import make_student
 from pipelines.stages.networks import fuse, restore_fusion
 from pipelines.training.checkpoints import Checkpoint
-from pipelines.training.dense import Trial, dense_values
+from pipelines.training.dense import Trial, best_smoothing, dense_values
 from pipelines.training.labels import LabelScale
+from pipelines.training.restoring import restore_student
 from pipelines.training.samples import Sample, read_shard
 from pipelines.training.tables import EmbeddingTable
 
@@ -61,7 +62,7 @@ def _outputs(
     table = EmbeddingTable(store, tuple(columns), rows, cell.task, windows=cell.recipe.windows)
     present = table.any_present(columns).numpy()
     if not method.startswith(TEACHER):
-        network = _student(cell, method, checkpoints[0])
+        network = restore_student(checkpoints[0])
     elif cell.is_fused(method.removeprefix(TEACHER)):
         network = restore_fusion(checkpoints[-1])
     else:
@@ -74,11 +75,58 @@ def _outputs(
     return everyone, present
 
 
-def _student(cell: Cell, method: str, checkpoint: Checkpoint) -> StudentNetwork:
-    assert checkpoint.recipe is not None
-    network = make_student(checkpoint.recipe, method, cell.task.num_outputs)
-    network.load_state_dict(checkpoint.part("student"))
-    return network.eval()
+def predict_validation(
+    cell: Cell, method: str, checkpoints: Sequence[Checkpoint]
+) -> tuple[list[Sample], np.ndarray, np.ndarray]:
+    """Predict the samples of the validation part, whom no network was trained on; labelled or not.
+
+    Returns:
+        The samples, and what `predict` says of the regular temporal sampling of each: test clips are seen by that too.
+    """
+    store = read_embeddings(cell.embeddings(cell.full))
+    rows = cell.of(cell.split.validation)
+    index = store.rows([row.name for row in rows])
+    columns = {name: _regular(store.columns[name].taken(index)) for name in modalities_of(cell, method)}
+    return rows, *predict(cell, method, checkpoints, columns, rows)
+
+
+def choose_smoothing(cell: Cell, method: str, checkpoints: Sequence[Checkpoint]) -> float:
+    """The width in seconds that is best on validation trials."""
+    widths = cell.recipe.evaluation.smoothing
+    if len(widths) == 1:
+        return widths[0]
+    return best_smoothing(widths, list(trials(cell, *predict_validation(cell, method, checkpoints))))
+
+
+def _regular(column: Column) -> Column:
+    """The first of V temporal samplings; the others are jittered."""
+    outputs = None if column.outputs is None else column.outputs[:, :1]
+    return Column(embeddings=column.embeddings[:, :1], present=column.present, outputs=outputs)
+
+
+def clip_predictions(
+    cell: Cell, rows: Sequence[Sample], outputs: np.ndarray, kept: np.ndarray, *, temperature: float = 1.0
+) -> Predictions:
+    """One value a class or dimension of whole clips; targets as they stand in the table of clips.
+
+    Args:
+        cell: fold and seed.
+        rows: N clips.
+        outputs: (N, C) logits, or values on the scale of the labels.
+        kept: (N,) which of them are predicted, and labelled.
+        temperature: that logits are divided by.
+    """
+    there = [row for row, each in zip(rows, kept, strict=True) if each]
+    labels = {row.clip: row.label for row in cell.clips_of({row.group for row in there})}
+    of_classes = cell.task.kind == "classes"
+    target = np.array([labels[row.clip] for row in there], np.int64 if of_classes else np.float64)
+    scores = torch.from_numpy(outputs[kept]).double()
+    return Predictions(
+        groups=np.array([row.group for row in there], str),
+        clips=np.array([row.clip for row in there], str),
+        target=target if of_classes else target.reshape(-1, cell.task.num_outputs),
+        scores=((scores / temperature).softmax(1) if of_classes else scores).numpy(),
+    )
 
 
 def trials(cell: Cell, rows: Sequence[Sample], outputs: np.ndarray, present: np.ndarray) -> Iterator[Trial]:

@@ -6,6 +6,8 @@ embeddings. Test clips are not read. The fits of the cross-fitting repeat all of
 they exist to judge the others' clips out of fold.
 """
 
+import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +20,42 @@ from pipelines.stages.execution import Artifact, Job, run_units
 from pipelines.stages.fitting import problem_tables, train, training_workers
 from pipelines.stages.forests import forest_artifact
 from pipelines.stages.locking import exclusive
-from pipelines.stages.networks import embed_modality, encoder_schema, make_teacher
+from pipelines.stages.networks import embed_modality, encoder_schema
+from pipelines.stages.tracking import tracked
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.normalisation import fit_normaliser, normalisation_keys, scope_of
+from pipelines.training.restoring import make_teacher
 from pipelines.training.sources import make_source, placement_keys
+from pipelines.weights import REGISTRY, ensure, path_of
 from pipelines.workspace import Fingerprint, Workspace, atomic_path
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+log = logging.getLogger("mtpkd")
+
 
 @exclusive
-def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None) -> None:
-    """Train every stale teacher. Raises MissingArtifact before `preprocess`."""
+def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None, track: Sequence[str] = ()) -> None:
+    """Train every stale teacher; `track` names services. Raises MissingArtifact before `preprocess`."""
     cells = load_cells(recipe, workspace)
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
     workers = workers or training_workers(recipe)
-    run_units("train-teachers", units, artifacts_of, workers=workers, root=workspace.root)
+    with tracked("train-teachers", recipe, workspace, track) as keep:
+        _fetch_weights(recipe, units)
+        run_units("train-teachers", units, artifacts_of, workers=workers, root=workspace.root, keep=keep)
+
+
+def _fetch_weights(recipe: Recipe, units: Sequence[FitUnit]) -> None:
+    """Have the published weights that stale encoders start from, before workers ask for them where nobody sees it."""
+    for modality in recipe.modalities:
+        name = str(recipe.encoders[modality].weights)
+        if name not in REGISTRY or path_of(REGISTRY[name]).exists():
+            continue
+        encoders = (_encoder_artifact(unit, modality, _split_keys(unit)) for unit in units)
+        if any(encoder.stale_reason() for encoder in encoders):
+            log.info("train-teachers: fetching %s, %.0f MB", name, REGISTRY[name].size / 1e6)
+            ensure([name], user=f"encoders.{modality}.weights = {name}")
 
 
 def artifacts_of(unit: FitUnit) -> list[Artifact]:
@@ -62,7 +83,8 @@ def _encoder_artifact(unit: FitUnit, modality: str, split_keys: dict[str, Any]) 
     keys = ["model.embedding", f"encoders.{modality}", "training.teachers"]
     keys += [*placement_keys(cell.recipe, modality), *normalisation_keys(cell.recipe, modality)]
     inputs = cell.shards(modality, (*fit.train, *fit.validation))
-    if weights := cell.recipe.encoders[modality].weights:
+    weights = cell.recipe.encoders[modality].weights
+    if weights is not None and str(weights) not in REGISTRY:  # what a name stands for never changes
         inputs["weights"] = weights
     fingerprint = Fingerprint({**cell.learning_keys(*keys), **split_keys}, inputs, cell.split.seed)
     cost = cell.count(fit.train) * cell.recipe.training.teachers.epochs

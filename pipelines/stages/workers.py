@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any
 
 Send = Callable[[str, Any], None]
-"""Takes ("begin", path), ("start", clip), ("advance", clips) or ("shrink", clips)."""
+"""Takes ("begin", path), ("start", clip), ("advance", clips), ("shrink", clips) or ("log", anything)."""
 Task = Callable[[Any, Send], None]
 """(unit, send) -> None; of a module, so that another process can import it."""
 
@@ -37,6 +37,13 @@ class Progress:
 
     kind: str
     clips: int
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Something that a unit wants to be kept, passed on as it is."""
+
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class Crew:
         """Put a unit at the end of what waits, also while events are read; `alone` while nothing else is at work."""
         (self._alone if alone else self._waiting).append(unit)
 
-    def work(self, units: Iterable[Any]) -> Iterator[Progress | Death]:
+    def work(self, units: Iterable[Any]) -> Iterator[Progress | Logged | Death]:
         """Do everything that waits, and yield what happens.
 
         Raises:
@@ -116,7 +123,7 @@ class Crew:
             idle.pop().give(self._waiting.popleft())
         return any(worker.busy for worker in self._workers)
 
-    def _hear(self, worker: "_Worker") -> Iterator[Progress | Death]:
+    def _hear(self, worker: "_Worker") -> Iterator[Progress | Logged | Death]:
         try:
             kind, value = worker.connection.recv()
         except (EOFError, OSError):
@@ -152,7 +159,7 @@ class _Worker:
         with suppress(BrokenPipeError):  # it died as it started: the end of the pipe is read as its death
             self.connection.send(unit)
 
-    def told(self, kind: str, value: Any) -> Iterator[Progress]:
+    def told(self, kind: str, value: Any) -> Iterator[Progress | Logged]:
         """Note what it said of itself, and yield what is of use to others."""
         self._since = time.monotonic()
         self.clip = value if kind == "start" else ""
@@ -163,6 +170,8 @@ class _Worker:
             self.advanced += value
         if kind in ("advance", "shrink"):
             yield Progress(kind, value)
+        if kind == "log":
+            yield Logged(value)
 
     def is_late(self, limit_s: float) -> bool:
         """Whether it has said nothing for longer than that; not while it starts, which reads no input."""

@@ -35,15 +35,25 @@ class Trial:
 
     def smoothed(self, seconds: float) -> np.ndarray:
         """(n, K) values averaged over so many seconds around each frame; 0 leaves them as they are."""
-        spread = self.times[-1] - self.times[0]
-        frames = round(seconds * (len(self.times) - 1) / spread) if spread > 0 else 0
-        if frames < 2:
+        width = smoothing_width(seconds, frames=len(self.times), spread=self.times[-1] - self.times[0])
+        if width == 1:
             return self.values
         from scipy.ndimage import uniform_filter1d
 
-        width = frames + 1 - frames % 2  # odd, so that the average has a middle
         weights = uniform_filter1d(np.ones(len(self.values)), width, mode="constant")
         return uniform_filter1d(self.values, width, axis=0, mode="constant") / weights[:, None]
+
+
+def smoothing_width(seconds: float, *, frames: int, spread: float) -> int:
+    """Frames that are averaged to smooth over so many seconds, an odd number so that the average has a middle.
+
+    Args:
+        seconds: 0 or more.
+        frames: of the trial.
+        spread: seconds from its first frame to its last one.
+    """
+    width = round(seconds * (frames - 1) / spread) if spread > 0 else 0
+    return 1 if width < 2 else width + 1 - width % 2
 
 
 def dense_values(centres: np.ndarray, values: np.ndarray, frames: int) -> np.ndarray:

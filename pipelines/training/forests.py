@@ -72,20 +72,6 @@ def _grow_tree(x: np.ndarray, target: np.ndarray, weights: np.ndarray, task: Tas
         return tree.fit(x[kept], target[kept], sample_weight=weights[kept])
 
 
-def fit_temperature(logits: torch.Tensor, target: torch.Tensor) -> float:
-    """The temperature in [0.1, 10] that makes the cross-entropy of logits (N, C) to classes (N,) least.
-
-    Guo, Pleiss, Sun, Weinberger, arXiv 1706.04599, section 4.2.
-    """
-    from scipy.optimize import minimize_scalar
-
-    def loss(log_temperature: float) -> float:
-        return torch.nn.functional.cross_entropy(logits.double() / np.exp(log_temperature), target).item()
-
-    found = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10.0)), method="bounded")
-    return float(np.exp(found.x))
-
-
 def _make_tree(task: Task, seed: int) -> Any:
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 

@@ -47,6 +47,8 @@ class Problem(ABC):
     network: nn.Module
     name: str
     train_size: int
+    observed: dict[int, dict[str, Tensor]]
+    """Trained epochs -> what `observe` saw then; filled by `fit`."""
 
     @abstractmethod
     def training_batches(self, epoch: int) -> Iterator[Batch]:
@@ -68,6 +70,13 @@ class Problem(ABC):
     def evidence(self) -> list[Evidence]:
         """Whose data the training, its statistics and its epoch selection use."""
 
+    def observe(self, network: Any) -> dict[str, Tensor]:
+        """What is worth keeping of the network at a moment of its training; it is in evaluation mode, without gradient.
+
+        Asked before the first epoch, after 1, 2, 4, 8 ... and of the weights that are kept. Draws no random numbers.
+        """
+        return {}
+
 
 @dataclass(frozen=True)
 class FitContext:
@@ -80,6 +89,7 @@ class FitContext:
         key: identifies settings and inputs; a state saved under another key is not resumed.
         advance: told the number of clips of every batch.
         shrink: told the number of clips that early stopping saves.
+        log: told the row of every epoch, when resuming those of the epochs before too.
     """
 
     fabric: "Fabric"
@@ -88,6 +98,7 @@ class FitContext:
     key: str
     advance: Callable[[int], None] = lambda clips: None
     shrink: Callable[[int], None] = lambda clips: None
+    log: Callable[[dict[str, float]], None] = lambda row: None
 
 
 @dataclass
@@ -109,17 +120,14 @@ def fit(problem: Problem, settings: OptimisationSettings, context: FitContext) -
         TrainingDiverged: the training loss is not finite.
     """
     audit(context.split, problem.evidence())
-    optimizer = torch.optim.AdamW(
-        [p for p in problem.network.parameters() if p.requires_grad],
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+    optimizer = _adamw(problem.network, settings)
     network, wrapped = context.fabric.setup(problem.network, optimizer)
     best = _snapshot(problem.network)
     progress = _Progress()
+    problem.observed = {}
     if context.resume.exists():
-        best = _restore(context, problem.network, optimizer, progress) or best
+        best = _restore(context, problem, optimizer, progress) or best
+    _observe(problem, network, progress.epoch)
     context.advance(progress.epoch * problem.train_size)
     saved = time.monotonic()
     while progress.epoch < settings.epochs and progress.epoch - progress.best_epoch <= settings.patience:
@@ -127,17 +135,29 @@ def fit(problem: Problem, settings: OptimisationSettings, context: FitContext) -
         row = _train_epoch(problem, network, wrapped, settings, context, progress.epoch)
         row["validation_loss"] = _validate(problem, network)
         progress.history.append({"epoch": progress.epoch, **row})
+        context.log(progress.history[-1])
         if row["validation_loss"] < progress.best_loss:
             progress.best_loss, progress.best_epoch = row["validation_loss"], progress.epoch
             best = _snapshot(problem.network)
         progress.epoch += 1
+        _observe(problem, network, progress.epoch)
         if time.monotonic() - saved > SAVE_EVERY_S:
-            _save(context, problem.network, optimizer, progress, best)
+            _save(context, problem, optimizer, progress, best)
             saved = time.monotonic()
     context.shrink((settings.epochs - progress.epoch) * problem.train_size)
     problem.network.load_state_dict(best)
     problem.network.eval()
+    _observe(problem, network, progress.best_epoch + 1, kept=True)
     return progress.history
+
+
+def _adamw(network: nn.Module, settings: OptimisationSettings) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        [p for p in network.parameters() if p.requires_grad],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
 
 
 def _train_epoch(
@@ -177,6 +197,15 @@ def _validate(problem: Problem, network: Any) -> float:
     return validation.loss
 
 
+@torch.no_grad()
+def _observe(problem: Problem, network: Any, epochs: int, *, kept: bool = False) -> None:
+    is_due = kept or epochs & (epochs - 1) == 0  # 0 or a power of two
+    if is_due and epochs not in problem.observed:
+        network.eval()
+        seen = problem.observe(network)
+        problem.observed[epochs] = {name: tensor.cpu() for name, tensor in seen.items()}
+
+
 def _half_cosine(settings: OptimisationSettings, epoch: float) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(epoch / settings.epochs, 1.0)))
 
@@ -185,29 +214,38 @@ def _snapshot(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
-def _save(
-    context: FitContext, network: nn.Module, optimizer: Any, progress: _Progress, best: dict[str, Tensor]
-) -> None:
-    state = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+def _save(context: FitContext, problem: Problem, optimizer: Any, progress: _Progress, best: dict[str, Tensor]) -> None:
+    state = {f"network.{name}": tensor for name, tensor in problem.network.state_dict().items()}
     state |= {f"best.{name}": tensor for name, tensor in best.items()}
     for index, moments in optimizer.state_dict()["state"].items():
         state |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
+    for epochs, seen in problem.observed.items():
+        state |= {f"observed.{epochs}.{name}": tensor for name, tensor in seen.items()}
     save_checkpoint(context.resume, state, {"progress": vars(progress), "key": context.key})
 
 
-def _restore(context: FitContext, network: nn.Module, optimizer: Any, progress: _Progress) -> dict[str, Tensor] | None:
+def _restore(context: FitContext, problem: Problem, optimizer: Any, progress: _Progress) -> dict[str, Tensor] | None:
     checkpoint = load_checkpoint(context.resume)
     if checkpoint.schema["key"] != context.key:
         return None
-    network.load_state_dict(checkpoint.part("network"))
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in checkpoint.part("optimizer").items():
-        index, _, key = name.partition(".")
-        moments.setdefault(int(index), {})[key] = tensor
+    problem.network.load_state_dict(checkpoint.part("network"))
+    problem.observed = _by_number(checkpoint.part("observed"))
+    moments = _by_number(checkpoint.part("optimizer"))
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     for name, value in checkpoint.schema["progress"].items():
         setattr(progress, name, value)
+    for row in progress.history:  # whoever keeps them may have been killed before they came
+        context.log(row)
     return checkpoint.part("best")
+
+
+def _by_number(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """{"3.step": tensor} -> {3: {"step": tensor}}."""
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, key = name.partition(".")
+        found.setdefault(int(number), {})[key] = tensor
+    return found
 
 
 def shuffled(count: int, batch_size: int) -> Sequence[Tensor]:

@@ -16,14 +16,11 @@ import numpy as np
 from pipelines.cache.audio import AudioShard
 from pipelines.cache.channels import ChannelShard
 from pipelines.cache.faces import FaceShard
+from pipelines.media.sampling import clip_frames, middles, standardised, window_frames, window_span
 from pipelines.models.encoders import INPUT_VIEW
 from pipelines.recipe import AudioSettings, ClipWindow, Recipe, SlidingWindows
 from pipelines.training.samples import Sample
 from pipelines.workspace import Workspace
-
-# Channel statistics of Kinetics-400, which published R3D-18 weights were trained with (torchvision's transforms).
-PIXEL_MEAN = np.array([0.43216, 0.394666, 0.37645], np.float32)
-PIXEL_STD = np.array([0.22803, 0.22145, 0.216989], np.float32)
 
 
 class Source(ABC):
@@ -97,10 +94,7 @@ class FaceSource(Source):
         pixels = self._shards[row.group].read(row.clip, self._choose(row, self._candidates(row), rng))
         if rng is not None and rng.random() < 0.5:
             pixels = pixels[:, :, ::-1]  # mirrored: a face has no preferred side
-        values = pixels.transpose(3, 0, 1, 2).astype(np.float32, order="C")
-        values *= (1 / (255 * PIXEL_STD))[:, None, None, None]
-        values -= (PIXEL_MEAN / PIXEL_STD)[:, None, None, None]
-        return values
+        return standardised(pixels)
 
 
 class ClipFaceSource(FaceSource):
@@ -119,9 +113,7 @@ class ClipFaceSource(FaceSource):
         return np.flatnonzero(frames.valid & inside)
 
     def _choose(self, row: Sample, candidates: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-        within = _within(self._windows.frames, rng)
-        segment = (np.arange(self._windows.frames) + within) * len(candidates) / self._windows.frames
-        return candidates[segment.astype(int)]
+        return clip_frames(candidates, _within(self._windows.frames, rng))
 
 
 class WindowFaceSource(FaceSource):
@@ -134,26 +126,19 @@ class WindowFaceSource(FaceSource):
         super().__init__(workspace, modality)
         self._frames, self._stride = windows.frames, windows.stride
 
-    def _start(self, row: Sample) -> float:
-        assert row.frame is not None
-        return row.frame + 0.5 - self._frames * self._stride / 2
-
     def _candidates(self, row: Sample) -> np.ndarray:
-        start = max(int(np.floor(self._start(row))), 0)
-        valid = self._shards[row.group].frames(row.clip).valid
-        stop = int(np.ceil(self._start(row) + self._frames * self._stride))
-        return start + np.flatnonzero(valid[start:stop])
+        assert row.frame is not None
+        start, stop = window_span(row.frame, self._frames, self._stride)
+        return start + np.flatnonzero(self._shards[row.group].frames(row.clip).valid[start:stop])
 
     def _choose(self, row: Sample, candidates: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-        within = _within(self._frames, rng)
-        wanted = np.floor(self._start(row) + (np.arange(self._frames) + within) * self._stride)
-        nearest = np.abs(candidates[:, None] - wanted).argmin(axis=0)
-        return candidates[nearest]
+        assert row.frame is not None
+        return window_frames(candidates, row.frame, _within(self._frames, rng), self._stride)
 
 
 def _within(frames: int, rng: np.random.Generator | None) -> np.ndarray:
     """Where in its segment each frame is taken: in the middle, or anywhere."""
-    return np.full(frames, 0.5) if rng is None else rng.random(frames)
+    return middles(frames) if rng is None else rng.random(frames)
 
 
 class ChannelSource(Source):

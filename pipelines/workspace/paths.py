@@ -54,6 +54,11 @@ class Workspace:
         """The table of what could not be used, with file and reason."""
         return self.cache / "failures.csv"
 
+    @property
+    def metrics(self) -> Path:
+        """What was measured, epoch by epoch, as it happened."""
+        return self.root / "metrics.csv"
+
     def shard(self, kind: str, group: str) -> Path:
         """The HDF5 shard of one kind (`faces`, `biosignals`) and group."""
         return self.cache / kind / f"{group}.h5"
@@ -65,6 +70,10 @@ class Workspace:
     def student(self, fold: int, seed: int, method: str) -> Path:
         """The checkpoint of a student."""
         return self.cell(fold, seed) / "students" / method / "student.safetensors"
+
+    def structure(self, fold: int, seed: int, method: str) -> Path:
+        """What a student's transport saw while it was trained, for methods that have one."""
+        return self.student(fold, seed, method).with_name("structure.h5")
 
     def predictions(self, fold: int, seed: int, method: str) -> Path:
         """The predictions of a student or teacher for a fold's test clips."""

@@ -1,5 +1,7 @@
 """The commands as a user types them, on a tiny corpus."""
 
+import importlib.util
+
 import pytest
 
 from pipelines.corpora.synthetic import render_synthetic
@@ -158,3 +160,13 @@ def test_compare_runs_what_is_stale_and_says_what_the_numbers_allow(mtpkd, tiny_
     status, _, err = mtpkd("compare", "--methods", "nothing")
     assert status == 2
     assert "unknown method 'nothing'" in err
+
+
+def test_a_service_that_is_not_installed_is_said_before_any_work(mtpkd, tmp_path, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mlflow" else real(name))
+    status, out, err = mtpkd("run", "demo", "--track", "mlflow")
+    assert (status, out) == (2, "")
+    assert "pip install 'mtpkd[mlflow]'" in err
+    assert not list(tmp_path.iterdir())
+    assert mtpkd("run", "demo", "--track", "wandb")[0] == 2

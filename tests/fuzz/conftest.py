@@ -25,6 +25,7 @@ from pipelines.cache.audio import AudioShardWriter
 from pipelines.cache.channels import ChannelArrays, write_channels
 from pipelines.cache.embeddings import Column, EmbeddingStore, write_embeddings
 from pipelines.cache.faces import FaceShardWriter
+from pipelines.cache.structure import StructureRecord, write_structure
 from pipelines.media.audio import SoundBlock
 from pipelines.media.faces import FaceCrop
 from pipelines.media.sound_track import Sound
@@ -228,6 +229,20 @@ def _embeddings(path: Path, rng: np.random.Generator) -> None:
     write_embeddings(path, EmbeddingStore(("a", "b", "c", "d"), {"faces": column, "joint": column}))
 
 
+def _structure(path: Path, rng: np.random.Generator) -> None:
+    record = StructureRecord(
+        clips=("a", "b", "c", "d"),
+        groups=("s", "s", "t", "t"),
+        labels=np.array([[0.0], [0.0], [1.0], [np.nan]]),
+        epochs=(0, 1, 2),
+        best=1,
+        teacher=rng.uniform(0, 2, (4, 4)),
+        student=rng.uniform(0, 2, (3, 4, 4)),
+        plans=rng.dirichlet(np.ones(16), 3).reshape(3, 4, 4),
+    )
+    write_structure(path, record)
+
+
 def _tensors(rng: np.random.Generator) -> dict[str, torch.Tensor]:
     shapes = {"0.weight": (4, 8), "0.bias": (4,), "1.weight": (2, 4), "1.bias": (2,)}
     return {name: torch.from_numpy(rng.normal(size=shape).astype(np.float32)) for name, shape in shapes.items()}
@@ -259,6 +274,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path, np.random.Generator], None]]] = {
     "audio": (".h5", _sound_shard),
     "annotations": (".h5", _annotations),
     "embeddings": (".h5", _embeddings),
+    "structure": (".h5", _structure),
     "checkpoint": (".safetensors", _checkpoint),
     "safetensors": (".safetensors", lambda path, rng: save_file(_tensors(rng), path)),
     "torch": (".pt", lambda path, rng: torch.save(_tensors(rng), path)),

@@ -115,6 +115,13 @@ def read_embedding_store(path: Path) -> None:
     read_embeddings(path)
 
 
+def read_transport(path: Path) -> None:
+    """What a student's transport saw."""
+    from pipelines.cache.structure import read_structure
+
+    read_structure(path)
+
+
 def read_structure(path: Path) -> None:
     """What `mtpkd verify` looks at."""
     from pipelines.cache.contents import contents_of
@@ -171,6 +178,7 @@ FAMILIES: dict[str, tuple[str, Sequence[Callable[[Path], None]]]] = {
     "audio": (".h5", (read_sound_shard, read_structure)),
     "annotations": (".h5", (read_annotation_shard, read_structure)),
     "embeddings": (".h5", (read_embedding_store,)),
+    "structure": (".h5", (read_transport,)),
     "checkpoint": (".safetensors", (read_checkpoint,)),
     "safetensors": (".safetensors", (read_weights,)),
     "torch": (".pt", (read_weights,)),

@@ -11,7 +11,7 @@ from pipelines.cache.faces import FaceShard
 from pipelines.cache.hdf5 import open_for_reading
 from pipelines.errors import DamagedFile
 
-FAMILIES = ["faces", "faces-raw", "biosignals", "audio", "annotations", "embeddings"]
+FAMILIES = ["faces", "faces-raw", "biosignals", "audio", "annotations", "embeddings", "structure"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,14 +1,9 @@
 """The learned detector: its path from landmarks to crops with networks made up, its weights with addresses made up."""
 
-import hashlib
 import os
-import socket
 import subprocess
 import sys
-import threading
-import time
 import tracemalloc
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import av
@@ -17,10 +12,10 @@ import numpy as np
 import pytest
 
 from pipelines.errors import MtpkdError
-from pipelines.media import face_alignment_detector
 from pipelines.media.alignment import ARCFACE_TEMPLATE, crop_face
-from pipelines.media.face_alignment_detector import LANDMARKS, FaceAlignmentDetector, ensure_weights
+from pipelines.media.face_alignment_detector import LANDMARKS, FaceAlignmentDetector, load_networks
 from pipelines.media.frame import VideoFrame
+from pipelines.weights import REGISTRY
 
 RED = np.array([255, 0, 0])
 
@@ -124,119 +119,50 @@ def test_no_face_is_no_detection(as_frame):
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch) -> Path:
-    """An empty torch hub; returns the folder in which weights are looked for."""
+    """An empty torch hub without a network; returns the folder in which weights are looked for."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.setenv("MTPKD_OFFLINE", "1")
     return tmp_path / "home" / "hub" / "checkpoints"
 
 
-@pytest.fixture
-def server(hub):
-    """Serves `content` at every path, or says nothing while it is None; yields (address, the handler's class)."""
-
-    class Handler(BaseHTTPRequestHandler):
-        content: bytes | None = b""
-        requests = 0
-
-        def do_GET(self):
-            type(self).requests += 1
-            if self.content is None:
-                time.sleep(2)
-                return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(self.content)))
-            self.end_headers()
-            self.wfile.write(self.content)
-
-        def log_message(self, *_):
-            pass
-
-    service = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    service.daemon_threads = True
-    threading.Thread(target=service.serve_forever, args=(0.05,), daemon=True).start()
-    yield f"http://127.0.0.1:{service.server_port}", Handler
-    service.shutdown()
-    service.server_close()
-
-
-def named(content: bytes) -> str:
-    return f"net-{hashlib.sha256(content).hexdigest()[:10]}.pth"
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def test_unreachable_weights_are_an_error_that_says_what_to_do(hub):
-    address = f"http://127.0.0.1:{closed_port()}"
-    start = time.monotonic()
+def test_weights_that_cannot_be_had_are_an_error_that_says_what_to_do(hub):
     with pytest.raises(MtpkdError) as caught:
-        ensure_weights((f"{address}/s3fd-619a316812.pth", f"{address}/2DFAN4-11f355bf06.pth.tar"))
-    assert time.monotonic() - start < 5
-    for words in (str(hub), "s3fd-619a316812.pth", "2DFAN4-11f355bf06.pth.tar", address, "--detector haar"):
+        load_networks()
+    for words in ("the face-alignment detector needs", str(hub), "--detector haar", "mtpkd weights fetch s3fd 2dfan-4"):
         assert words in str(caught.value)
-    assert not list(hub.iterdir())
+    for name in ("s3fd", "2dfan-4"):
+        assert f"{REGISTRY[name].file_name}  from {REGISTRY[name].address}" in str(caught.value)
+    assert not hub.exists()
 
 
-def test_a_silent_server_is_given_up(server, monkeypatch):
-    address, handler = server
-    handler.content = None
-    monkeypatch.setattr(face_alignment_detector, "DOWNLOAD_TIMEOUT_S", 0.2)
-    start = time.monotonic()
-    with pytest.raises(MtpkdError, match="timed out"):
-        ensure_weights((f"{address}/net-0123456789.pth",))
-    assert time.monotonic() - start < 1.5
-    assert socket.getdefaulttimeout() is None
-
-
-def test_weights_are_fetched_once(server, hub):
-    address, handler = server
-    handler.content = b"weights"
-    for _ in range(2):
-        (file,) = ensure_weights((f"{address}/{named(b'weights')}",))
-        assert file == hub / named(b"weights")
-        assert file.read_bytes() == b"weights"
-    assert handler.requests == 1
-
-
-def test_a_wrong_download_is_not_kept(server, hub):
-    address, handler = server
-    handler.content = b"<html>please log in</html>"
-    with pytest.raises(MtpkdError, match="invalid hash"):
-        ensure_weights((f"{address}/{named(b'weights')}",))
-    assert not list(hub.iterdir())
-
-
-def test_a_damaged_file_is_named(server, hub):
-    address, handler = server
+def test_a_damaged_file_is_named(hub):
     hub.mkdir(parents=True)
-    (hub / named(b"weights")).write_bytes(b"weight")
-    with pytest.raises(MtpkdError, match=f"{hub}/net-.*damaged.*delete"):
-        ensure_weights((f"{address}/{named(b'weights')}",))
-    assert handler.requests == 0
+    (hub / REGISTRY["s3fd"].file_name).write_bytes(b"weight")
+    with pytest.raises(MtpkdError, match=f"{hub}/s3fd-.*damaged.*mtpkd weights fetch s3fd.*--detector haar"):
+        load_networks()
 
 
 PACKAGE = """
 import hashlib, os, sys
+from dataclasses import replace
 import cv2, numpy as np, torch, face_alignment.api
-from face_alignment.detection.sfd import sfd_detector
 from face_alignment.detection.sfd.net_s3fd import s3fd
 from face_alignment.models import FAN
 
+from pipelines.weights import REGISTRY, path_of
+
 def put(name, net):
     torch.save(net.state_dict(), "net")
-    file = f"{name}-{hashlib.sha256(open('net', 'rb').read()).hexdigest()[:10]}.pth"
-    folder = os.path.join(torch.hub.get_dir(), "checkpoints")
-    os.makedirs(folder, exist_ok=True)
-    os.replace("net", os.path.join(folder, file))
-    return "http://127.0.0.1:9/" + file
+    digest = hashlib.sha256(open("net", "rb").read()).hexdigest()
+    address = f"http://127.0.0.1:9/{name}-{digest[:10]}.pth"
+    REGISTRY[name] = replace(REGISTRY[name], address=address, sha256=digest)
+    os.makedirs(path_of(REGISTRY[name]).parent, exist_ok=True)
+    os.replace("net", path_of(REGISTRY[name]))
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
-sfd_detector.models_urls["s3fd"] = put("s3fd", s3fd())
-face_alignment.api.models_urls["2DFAN-4"] = put("fan", FAN(4))
+put("s3fd", s3fd())
+put("2dfan-4", FAN(4))
 def refuse(*_, **__): raise AssertionError("a download was tried")
 torch.hub.download_url_to_file = face_alignment.utils.download_url_to_file = refuse
 from pipelines.media.detectors import make_detector

@@ -9,7 +9,7 @@ import pytest
 from pipelines.metrics import METRICS, Predictions, bootstrap_weights, concordance_correlation
 
 CONTINUOUS = ["ccc", "rmse", "pearson", "sign-agreement"]
-CLASSES = ["accuracy", "balanced-accuracy", "macro-f1"]
+CLASSES = ["accuracy", "balanced-accuracy", "macro-f1", "ece"]
 
 
 def frames(n: int, groups: int, *, mean=0.0, spread=1.0, bias=0.1, seed=0) -> Predictions:
@@ -60,6 +60,7 @@ def test_merged_counts_equal_one_pass(name, predictions_of_classes):
     merged, one_pass = metric.merge(parts), metric.accumulate(whole)
     assert merged.groups == one_pass.groups
     np.testing.assert_array_equal(merged.counts, one_pass.counts)
+    np.testing.assert_allclose(metric.value(merged, np.eye(9)), metric.value(one_pass, np.eye(9)), rtol=0, atol=1e-15)
 
 
 def test_videos_of_several_parts_are_sorted_together():

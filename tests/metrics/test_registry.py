@@ -12,8 +12,8 @@ CONTINUOUS = Task(kind="continuous", labels=("valence", "arousal"))
 @pytest.mark.parametrize(
     ("task", "names"),
     [
-        (BINARY, ["accuracy", "balanced-accuracy", "macro-f1", "auc"]),
-        (FIVE, ["accuracy", "balanced-accuracy", "macro-f1", "auc", "ccc", "rmse", "pearson"]),
+        (BINARY, ["accuracy", "balanced-accuracy", "macro-f1", "auc", "ece"]),
+        (FIVE, ["accuracy", "balanced-accuracy", "macro-f1", "auc", "ece", "ccc", "rmse", "pearson"]),
         (CONTINUOUS, ["ccc", "rmse", "pearson", "sign-agreement"]),
     ],
 )
@@ -23,14 +23,16 @@ def test_metrics_that_fit_a_task(task, names):
 
 
 def test_unknown_metric_lists_all():
-    with pytest.raises(SettingsError, match=r"'f2'.*accuracy, balanced-accuracy, macro-f1, auc, ccc, rmse, pearson"):
+    with pytest.raises(
+        SettingsError, match=r"'f2'.*accuracy, balanced-accuracy, macro-f1, auc, ece, ccc, rmse, pearson"
+    ):
         get_metric("f2", BINARY)
 
 
 @pytest.mark.parametrize(
     ("name", "task", "message"),
     [
-        ("ccc", BINARY, r"'ccc'.*BL1, PA4 are not declared.*fit: accuracy, balanced-accuracy, macro-f1, auc$"),
+        ("ccc", BINARY, r"'ccc'.*BL1, PA4 are not declared.*fit: accuracy, balanced-accuracy, macro-f1, auc, ece$"),
         ("sign-agreement", FIVE, r"'sign-agreement'.*compares signs, and classes have none.*fit: accuracy"),
         (
             "accuracy",
@@ -45,4 +47,4 @@ def test_misfit_says_why_and_lists_those_that_fit(name, task, message):
 
 
 def test_only_errors_are_better_when_lower():
-    assert [name for name, metric in METRICS.items() if not metric.higher_is_better] == ["rmse"]
+    assert [name for name, metric in METRICS.items() if not metric.higher_is_better] == ["ece", "rmse"]

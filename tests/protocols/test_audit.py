@@ -12,7 +12,15 @@ def evidence(purpose, *groups):
 
 
 def test_an_honest_training_passes():
-    audit(SPLIT, [evidence("weights", "a"), evidence("statistics", "a", "b"), evidence("selection", "c")])
+    audit(
+        SPLIT,
+        [
+            evidence("weights", "a"),
+            evidence("statistics", "a", "b"),
+            evidence("selection", "c"),
+            evidence("calibration", "c"),
+        ],
+    )
 
 
 @pytest.mark.parametrize(
@@ -24,6 +32,8 @@ def test_an_honest_training_passes():
         ("statistics", "c", r"normalisation statistics are fitted on subjects outside its part \(c\)"),
         ("selection", "d", r"epochs are selected on test subjects \(d\), only the validation part"),
         ("selection", "a", r"epochs are selected on subjects outside its part \(a\)"),
+        ("calibration", "d", r"confidence is calibrated on test subjects \(d\), only the validation part"),
+        ("calibration", "a", r"confidence is calibrated on subjects outside its part \(a\)"),
         ("test", "a", r"results are measured on subjects outside its part \(a\)"),
         ("weights", "stranger", r"outside its part \(stranger\)"),
     ],

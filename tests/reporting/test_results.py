@@ -113,7 +113,7 @@ def test_confusion_counts_every_seed(two_folds, computed):
     assert results.confusion["teacher:joint"].tolist() == [[40, 0], [0, 40]]
     assert results.confusion["none"].sum() == 80
     assert len(results.groups) == 3 * 10
-    assert len(results.folds) == 3 * 4 * 4
+    assert len(results.folds) == 3 * 4 * 5
 
 
 def test_without_a_baseline_nothing_is_compared(two_folds, computed):

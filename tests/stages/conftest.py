@@ -11,11 +11,11 @@ from pipelines.workspace import Workspace
 
 
 def contents(root: Path) -> dict[str, str]:
-    """Digests of all artifacts; sidecars hold wall times and are left out, and so is the recipe."""
+    """Digests of all artifacts; sidecars and metrics.csv hold times and are left out, and so is the recipe."""
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.suffix in (".h5", ".safetensors", ".csv")
+        if path.is_file() and path.suffix in (".h5", ".safetensors", ".csv") and path.name != "metrics.csv"
     }
 
 

@@ -90,9 +90,7 @@ def test_a_second_run_makes_nothing(continuous, tiny_affwild2, digests, caplog):
     assert digests(continuous.root) == before
 
 
-def test_smoothing_is_chosen_on_validation_videos_and_shapes_predictions_only(
-    continuous, tiny_affwild2, digests, tmp_path
-):
+def test_smoothing_is_chosen_on_validation_videos_and_shapes_no_weights(continuous, tiny_affwild2, digests, tmp_path):
     for method in METHODS:
         record = read_sidecar(continuous.predictions(0, 0, method))
         assert record is not None
@@ -102,7 +100,12 @@ def test_smoothing_is_chosen_on_validation_videos_and_shapes_predictions_only(
     run_all(override_recipe(tiny_affwild2, **{"evaluation.smoothing": [2.0]}), Workspace(tmp_path / "w"), workers=1)
     changed = {name for name, digest in digests(tmp_path / "w").items() if before.get(name) != digest}
     assert changed
-    assert all(name.startswith(("predictions", "results")) for name in changed), changed
+    students = {name for name in changed if name.endswith("student.safetensors")}
+    assert all(name.startswith(("predictions", "results")) for name in changed - students), changed
+    for name in students:
+        mine, theirs = (load_checkpoint(root / name) for root in (tmp_path / "w", continuous.root))
+        assert all(np.array_equal(mine.state[key], theirs.state[key]) for key in theirs.state)
+        assert mine.schema["calibration"]["smoothing_s"] == 2.0
     smooth, rough = (predictions(w, "none") for w in (Workspace(tmp_path / "w"), continuous))
     steps = [np.abs(np.diff([float(r["score_valence"]) for r in rows])).mean() for rows in (smooth, rough)]
     assert steps[0] < steps[1]

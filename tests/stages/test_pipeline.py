@@ -45,7 +45,7 @@ def copy(finished, tmp_path):
 
 def test_every_artifact_has_a_whole_sidecar(finished):
     artifacts = [p for p in finished.root.rglob("*") if p.suffix in (".h5", ".safetensors")]
-    assert len(artifacts) == 12 + 3 * (3 * (5 + 1) + 1 + 3 + 1 + 3)
+    assert len(artifacts) == 12 + 3 * (3 * (5 + 1) + 1 + 3 + 1 + 3 + 1)
     for path in artifacts:
         record = read_sidecar(path)
         assert record is not None, path
@@ -58,7 +58,7 @@ def test_results_hold_every_method_fold_and_metric(finished):
     with finished.results(".csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert {row["method"] for row in rows} == set(METHODS)
-    assert len(rows) == len(METHODS) * 3 * 4
+    assert len(rows) == len(METHODS) * 3 * 5
     results = json.loads(finished.results(".json").read_text())
     accuracy = {(row["role"], row["method"]): row for row in results["metrics"]["accuracy"]}
     assert len(accuracy) == 8

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pipelines.errors import UnreadableMedia
-from pipelines.stages.workers import Crew, Death, Progress
+from pipelines.stages.workers import Crew, Death, Logged, Progress
 
 
 def write(unit, send):
@@ -129,3 +129,17 @@ def test_nobody_is_left_behind(tmp_path):
         processes = multiprocessing.active_children()
         assert len(processes) == 2
     assert not any(process.is_alive() for process in processes)
+
+
+def logs(unit, send):
+    send("begin", "somewhere")
+    send("log", {"loss": unit})
+
+
+def test_what_is_logged_is_passed_on(tmp_path):
+    with Crew(2, logs) as crew:
+        assert sorted(event.value["loss"] for event in events(crew, [1, 2, 3]) if isinstance(event, Logged)) == [
+            1,
+            2,
+            3,
+        ]

@@ -108,6 +108,72 @@ def test_a_resumed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
     assert trained[0] == 5 * 40, "five epochs were not trained again"
 
 
+def test_every_epoch_is_told_as_it_ends_and_after_a_kill_those_before_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+    told = []
+
+    def kill_after_epoch_four(row):
+        told.append(row)
+        if row["epoch"] == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Regression(), settings(), context(tmp_path, log=kill_after_epoch_four))
+    assert [row["epoch"] for row in told] == [0, 1, 2, 3, 4]
+    again = []
+    history = fit(Regression(), settings(), context(tmp_path, log=again.append))
+    assert again == history
+    assert again[:5] == told
+
+
+class Observed(Regression):
+    """The same, and somebody looks."""
+
+    def observe(self, network):
+        assert not network.training
+        assert not torch.is_grad_enabled()
+        return {"bias": self.network[0].bias.clone(), "output": network(self.validation[0])}
+
+
+def test_observing_changes_nothing_and_sees_the_weights_of_its_moment(tmp_path):
+    alone, watched = Regression(noise=3.0), Observed(noise=3.0)
+    before = watched.network[0].bias.detach().clone()
+    options = settings(epochs=40, patience=5)
+    history = fit(alone, options, context(tmp_path))
+    assert fit(watched, options, context(tmp_path)) == history
+    assert torch.equal(weights(watched), weights(alone))
+    losses = [row["validation_loss"] for row in history]
+    kept = losses.index(min(losses)) + 1
+    grown = {0, 1, 2, 4, 8, 16, 32} & set(range(len(history) + 1))
+    assert set(watched.observed) == grown | {kept}
+    assert torch.equal(watched.observed[0]["bias"], before)
+    assert torch.equal(watched.observed[kept]["bias"], watched.network[0].bias)
+    assert torch.equal(watched.observed[kept]["output"], watched.network(watched.validation[0]))
+    assert not any(alone.observed.values())
+
+
+def test_what_was_observed_before_a_kill_is_not_lost(tmp_path, monkeypatch):
+    whole = Observed()
+    fit(whole, settings(), context(tmp_path))
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
+
+    done = []
+
+    def kill_in_epoch_five(clips):
+        done.append(clips)
+        if sum(done) > 5 * 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Observed(), settings(), context(tmp_path, advance=kill_in_epoch_five))
+    resumed = Observed()
+    fit(resumed, settings(), context(tmp_path))
+    assert set(resumed.observed) == set(whole.observed) >= {0, 1, 2, 4, 8}
+    for epochs, seen in whole.observed.items():
+        for name, tensor in seen.items():
+            assert torch.equal(resumed.observed[epochs][name], tensor), (epochs, name)
+
+
 def test_a_state_saved_under_other_settings_is_not_resumed(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
     fit(Regression(), settings(), context(tmp_path, key="old"))

@@ -4,12 +4,11 @@ import pytest
 from pipelines.cache.channels import ChannelArrays, write_channels
 from pipelines.cache.faces import FaceShardWriter
 from pipelines.media.faces import FaceCrop
+from pipelines.media.sampling import PIXEL_MEAN, PIXEL_STD
 from pipelines.recipe import ClipWindow, SlidingWindows
 from pipelines.recipe.loading import load_recipe, override_recipe
 from pipelines.training.samples import Sample
 from pipelines.training.sources import (
-    PIXEL_MEAN,
-    PIXEL_STD,
     AudioSource,
     ChannelSource,
     ClipFaceSource,

@@ -1,4 +1,4 @@
-"""Published weights from a file the user gives.
+"""Published weights: those that the registry knows by name, or a file that the user gives.
 
 Nothing is unpickled: safetensors, or a torch file read with `weights_only=True`. A mismatch is an error that names the
 key and both shapes, never a partial load.
@@ -15,13 +15,17 @@ from safetensors.torch import load_file
 from torch import nn
 
 from pipelines.errors import MtpkdError
+from pipelines.weights import REGISTRY, ensure
 
 # torch reads a file as instructions, so a damaged one can fail at any of them; these are what flipped bytes raised.
 _UNREADABLE = (
     pickle.UnpicklingError, SafetensorError, struct.error, OSError, EOFError, RuntimeError, ValueError, TypeError,
     LookupError, AttributeError, AssertionError, OverflowError,
 )  # fmt: skip
-_REMEDY = "give a file of plain tensors with this network's keys (torchvision's for r3d-18 and resnet-18)"
+_REMEDY = (
+    "give a file of plain tensors with this network's keys (torchvision's for r3d-18 and resnet-18), "
+    "or a name of `mtpkd weights list`"
+)
 
 
 def load_weights(module: nn.Module, path: Path | str) -> None:
@@ -34,12 +38,14 @@ def load_weights(module: nn.Module, path: Path | str) -> None:
 
     Args:
         module: changed in place; left as it was when the file does not fit.
-        path: `*.safetensors`, or a torch file that holds a dict of tensors.
+        path: `*.safetensors`, a torch file that holds a dict of tensors, or a name of the registry; what that names
+            is fetched where it is absent.
 
     Raises:
-        MtpkdError: no such file, a corrupt one, or a key that is missing, unexpected, or of another shape.
+        MtpkdError: no such file, a corrupt one, one that cannot be fetched, or a key that is missing, unexpected, or
+            of another shape.
     """
-    file = Path(path)
+    file = ensure([str(path)], user=f"weights: {path}")[0] if str(path) in REGISTRY else Path(path)
     state = _read(file)
     own = module.state_dict()
     if not any(key.startswith("fc.") for key in own):

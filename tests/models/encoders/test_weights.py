@@ -1,3 +1,7 @@
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -5,6 +9,9 @@ from torch import nn
 
 from pipelines.errors import MtpkdError
 from pipelines.models import SmallSpectrogramEncoder, load_weights, resnet_18
+from pipelines.models.encoders import make_encoder
+from pipelines.recipe import EncoderSettings
+from pipelines.weights import REGISTRY, path_of
 
 
 @pytest.fixture(params=["weights.safetensors", "weights.pt"])
@@ -113,3 +120,43 @@ def test_a_missing_file_and_a_pickle_are_errors_of_ours(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "nested.pt")
     with pytest.raises(MtpkdError, match="more than tensors"):
         load_weights(resnet_18(), tmp_path / "nested.pt")
+
+
+@pytest.fixture
+def registered(tmp_path, monkeypatch):
+    """Weights in the registry and the cache: what they are called, and the network that they came from."""
+    network = resnet_18(num_outputs=7)
+    torch.save(network.state_dict(), tmp_path / "net.pth")
+    digest = hashlib.sha256((tmp_path / "net.pth").read_bytes()).hexdigest()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MTPKD_OFFLINE", "1")
+    known = replace(REGISTRY["resnet_18-imagenet"], address="http://127.0.0.1:9/net.pth", sha256=digest)
+    monkeypatch.setitem(REGISTRY, "resnet_18-imagenet", known)
+    path_of(known).parent.mkdir(parents=True)
+    (tmp_path / "net.pth").rename(path_of(known))
+    return "resnet_18-imagenet", network
+
+
+def test_a_recipe_may_name_registered_weights(registered):
+    name, published = registered
+    settings = EncoderSettings(architecture="resnet-18", weights=Path(name))
+    encoder = make_encoder(settings, embedding=512)
+    expected = published.conv1.weight.sum(1, keepdim=True)
+    torch.testing.assert_close(encoder.conv1.weight, expected)
+    torch.testing.assert_close(encoder.layer4[1].conv2.weight, published.layer4[1].conv2.weight)
+
+
+def test_registered_weights_are_checked_and_never_taken_from_elsewhere(registered):
+    name, _ = registered
+    path = path_of(REGISTRY[name])
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(MtpkdError, match="damaged or not the published file"):
+        load_weights(resnet_18(), name)
+    path.unlink()
+    with pytest.raises(MtpkdError, match=r"(?s)weights: resnet_18-imagenet needs weights.*fetch resnet_18-imagenet"):
+        load_weights(resnet_18(), name)
+
+
+def test_a_name_that_is_not_registered_points_to_the_list():
+    with pytest.raises(MtpkdError, match=r"no such weights file.*mtpkd weights list"):
+        load_weights(resnet_18(), "resnet_18-imagenett")

@@ -11,11 +11,12 @@ from pipelines.models.teachers import Aligner, FusionTeacher
 from pipelines.objectives import METHODS, make_objective
 from pipelines.recipe import JOINT, AlignmentSettings, DistillationSettings, ModelSettings, Task
 from pipelines.training.problems.alignment import AlignmentProblem
-from pipelines.training.problems.distillation import DistillationProblem, Teachers
+from pipelines.training.problems.distillation import PROBED, DistillationProblem, Teachers, choose_probe
 from pipelines.training.problems.fusion import FusionProblem
 from pipelines.training.problems.hallucination import HallucinationProblem, explained_variance
 from pipelines.training.samples import Sample
 from pipelines.training.tables import EmbeddingTable
+from pipelines.transport import similarity_matrix
 
 TASK = Task(kind="classes", labels=("BL1", "PA4"))
 SETTINGS = ModelSettings(embedding=8, tokens=2, width=8, depth=1, heads=2, dropout=0.0)
@@ -178,3 +179,45 @@ def test_out_of_fold_outputs_take_the_place_of_remembered_ones(method):
     assert bool((ours[3] == 7.0).all())
     others = rows != 3
     torch.testing.assert_close(ours[others], theirs[others], equal_nan=True)
+
+
+def test_a_probe_is_drawn_once_and_sorted_by_label_then_group():
+    rows = [Sample(f"c{i}", f"s{i % 7}", None if i % 5 == 0 else i % 3) for i in range(200)]
+    chosen = choose_probe(rows, 0, 1)
+    assert len(set(chosen)) == len(chosen) == PROBED
+    assert choose_probe(rows, 0, 1) == chosen != choose_probe(rows, 0, 2)
+    known = [(rows[i].label, rows[i].group) for i in chosen if rows[i].label is not None]
+    assert known == sorted(known)
+    assert len(known) < PROBED
+    assert all(rows[i].label is None for i in chosen[len(known) :])
+    pairs = [Sample(f"c{i}", "s", (float(-i % 4), 0.5)) for i in range(9)]
+    assert [pairs[i].label[0] for i in choose_probe(pairs, 0)] == sorted(-i % 4 for i in range(9))
+
+
+def test_what_is_observed_is_the_transport_of_the_probe_alone():
+    problem = student_problem("mt-pkdot", unknown=(4,))
+    problem.probe = (5, 1, 4, 2)
+    state = torch.get_rng_state()
+    problem.observed = {0: {}, 3: {name: t.detach() for name, t in problem.observe(problem.network.eval()).items()}}
+    problem.observed[0] = problem.observed[3]
+    assert torch.equal(torch.get_rng_state(), state), "nothing was drawn"
+    record = problem.structure(best=3)
+    assert record.clips == ("c5", "c1", "c2"), "nobody knows the fifth clip"
+    assert record.groups == ("s1", "s1", "s0")
+    np.testing.assert_array_equal(record.labels, [[1], [1], [np.nan]])
+    assert (record.epochs, record.best) == ((0, 3), 3)
+    rows = torch.tensor([5, 1, 2])
+    data = table(("faces",))
+    student = problem.network(data.embeddings(rows, torch.zeros(3)), data.presence(rows)).embedding.detach()
+    np.testing.assert_allclose(record.student[1], (similarity_matrix(student)).numpy(), rtol=1e-6)
+    assert record.teacher.shape == (3, 3)
+    np.testing.assert_allclose(record.plans.sum((1, 2)), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["none", "kd", "rkd"])
+def test_a_method_without_a_transport_has_nothing_to_show(method):
+    problem = student_problem(method)
+    problem.probe = (0, 1, 3)
+    assert problem.observe(problem.network) == {}
+    problem.observed = {0: {}, 1: {}}
+    assert problem.structure(best=1) is None

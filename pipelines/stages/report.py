@@ -1,0 +1,140 @@
+"""The report: a finished workspace -> one page of HTML.
+
+No stage of its own: it reads what the five left and changes nothing, so it waits for no lock. Every number is read from
+the files of results. What those do not hold (values by sex and age) is computed from the predictions as `compare` does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.metrics import metrics_for
+from pipelines.recipe import Recipe
+from pipelines.recipe.loading import parse_recipe, render_recipe
+from pipelines.reporting.paired import Files, load_methods
+from pipelines.reporting.report.facts import CellFiles, Contents, Coverage, Facts, FailureKind
+from pipelines.reporting.report.page import render
+from pipelines.reporting.report.reading import read_fold_results, read_group_results, read_json
+from pipelines.reporting.results import TEACHER, describe_protocol, read_rows
+from pipelines.reporting.strata import Stratum, clips_by_stratum, compare_strata, stratify
+from pipelines.reporting.table import BASELINE
+from pipelines.reporting.training_record import TrainingRecord, read_training_record
+from pipelines.stages.cells import Cell, load_cells
+from pipelines.stages.inspection import overview
+from pipelines.workspace import Workspace, write_text
+
+_EVALUATE, _COMPARE = "mtpkd evaluate", "mtpkd compare"
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where the page lies, and how large it is in bytes."""
+
+    path: Path
+    size: int
+
+
+def run(recipe: Recipe, workspace: Workspace, *, output: Path | None = None) -> Written:
+    """Write the page, by default report.html in the workspace.
+
+    Args:
+        recipe: of recipe.yaml; where the results were made with another, the page says so and describes theirs.
+
+    Raises:
+        MissingArtifact: before `evaluate`.
+        MtpkdError: a file of the workspace is damaged.
+        CannotWrite: the page cannot be written there.
+    """
+    path = output or workspace.root / "report.html"
+    text = render(gather(recipe, workspace))
+    write_text(path, text)
+    return Written(path, len(text.encode()))
+
+
+def gather(recipe: Recipe, workspace: Workspace) -> Facts:
+    """Read everything that the page shows. Raises as `run` does."""
+    source = workspace.require(workspace.results(".json"), _EVALUATE)
+    results = read_json(source, {"version": str, "metrics": dict, "recipe": dict}, f"run `{_EVALUATE}` again")
+    used = parse_recipe(results["recipe"], source=str(source))
+    cells = load_cells(used, workspace)
+    rows = {name: read_rows(workspace, name) for name in results["metrics"]}
+    predictions = _predictions(next(iter(rows.values())), cells)
+    return Facts(
+        recipe=used,
+        recipe_text=render_recipe(used),
+        workspace=workspace,
+        task=cells[0].task,
+        results=results,
+        rows=rows,
+        folds=read_fold_results(workspace.require(workspace.results(".csv"), _EVALUATE)),
+        groups=read_group_results(workspace.require(workspace.results("_by_group.csv"), _EVALUATE)),
+        comparison=_comparison(workspace, results),
+        predictions=predictions,
+        strata=_strata(predictions, cells),
+        clips=cells[0].clips,
+        contents=_contents(used, workspace),
+        cells=[_files(cell, predictions) for cell in cells],
+        record=_record(cells, predictions),
+        protocol=describe_protocol(used),
+        changed=render_recipe(recipe) != render_recipe(used),
+    )
+
+
+def _predictions(rows: Any, cells: list[Cell]) -> dict[str, Files]:
+    """The files behind the rows of a table. Raises MissingArtifact where one is gone."""
+    names = [(TEACHER if row.role == "teacher" else "") + row.method for row in rows]
+    places = {(cell.split.fold, cell.split.seed): cell.workspace for cell in cells}
+    return {
+        name: {key: place.require(place.predictions(*key, name), _EVALUATE) for key, place in places.items()}
+        for name in names
+    }
+
+
+def _comparison(workspace: Workspace, results: Mapping[str, Any]) -> dict[str, Any] | None:
+    """comparison.json where it is of the same settings as the results, else nothing."""
+    path = workspace.root / "comparison.json"
+    if not path.exists():
+        return None
+    content = read_json(path, {"metrics": dict, "recipe": dict}, f"run `{_COMPARE}` again")
+    return content if content["recipe"] == results["recipe"] else None
+
+
+def _strata(predictions: Mapping[str, Files], cells: list[Cell]) -> list[Stratum]:
+    """By sex and age, students only; empty where the corpus knows neither or there is nothing to compare with."""
+    students = {method: files for method, files in predictions.items() if not method.startswith(TEACHER)}
+    attributes = {row.clip: row.attributes for row in cells[0].clips}
+    if BASELINE not in students or not clips_by_stratum(attributes):
+        return []
+    known = load_methods(students, cells[0].task, cells[0].recipe.evaluation)
+    return compare_strata(stratify(known, attributes), metrics_for(cells[0].task)[0])
+
+
+def _contents(recipe: Recipe, workspace: Workspace) -> Contents:
+    found = overview(recipe, workspace)
+    return Contents(
+        coverage={name: Coverage(**asdict(known)) for name, known in found.coverage.items()},
+        least=[(group.name, group.clips, group.shares) for group in found.least],
+        failures=[FailureKind(**asdict(kind)) for kind in found.failures],
+    )
+
+
+def _files(cell: Cell, predictions: Mapping[str, Files]) -> CellFiles:
+    split = cell.split
+    students = [method for method in predictions if not method.startswith(TEACHER)]
+    return CellFiles(
+        split=split,
+        embeddings=cell.embeddings(cell.full),
+        aligned=cell.aligned(cell.full),
+        hallucination=cell.hallucination,
+        students={method: cell.workspace.student(split.fold, split.seed, method) for method in students},
+    )
+
+
+def _record(cells: list[Cell], predictions: Mapping[str, Files]) -> TrainingRecord:
+    files = [_files(cell, predictions) for cell in cells]
+    return read_training_record(
+        {method: [each.students[method].with_suffix(".history.csv") for each in files] for method in files[0].students},
+        aligned=[each.aligned for each in files],
+        hallucination=[each.hallucination for each in files],
+    )
