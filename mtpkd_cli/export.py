@@ -24,7 +24,7 @@ def export(
         FormatName, typer.Option("--format", help="An ONNX graph, or a torch.export program (.pt2).")
     ] = FormatName.onnx,
     output: Annotated[
-        Path | None, typer.Option("--output", help="The file to write.", show_default="beside the student")
+        Path | None, typer.Option("--output", "-o", help="The file to write.", show_default="beside the student")
     ] = None,
 ) -> None:
     """A student -> one file that runs without mtpkd, checked against it, and MODEL_CARD.md."""

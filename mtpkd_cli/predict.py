@@ -113,7 +113,7 @@ def _run(student: "Student", items: "list[Item]", outputs: "Outputs") -> bool:
     from pipelines.inference.prediction import interval_note
     from pipelines.stages import predict as stage
 
-    if not student.classes and (note := interval_note(student.description.calibration, outputs.interval)):
+    if not student.classes and (note := interval_note(student.description, outputs.interval, per=outputs.per)):
         _tell(note)
     elif student.classes and not student.description.calibration.known:
         _tell("probabilities are not calibrated: this student was trained before that was recorded")

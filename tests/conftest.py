@@ -1,6 +1,10 @@
 """A tiny corpus on disk, the recipe that fits it, and one finished workspace, made once for the whole session."""
 
 import os
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,6 +61,24 @@ TINY_AFFWILD2 = {
     "evaluation.resamples": 200,
     "evaluation.smoothing": [0.0, 1.0],
 }
+
+
+@pytest.fixture
+def disk_full_at() -> Callable[[int], AbstractContextManager[None]]:
+    """`with disk_full_at(bytes):` no file that this process writes grows larger."""
+
+    @contextmanager
+    def limited(size: int) -> Iterator[None]:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, handler)
+
+    return limited
 
 
 @pytest.fixture(scope="session")

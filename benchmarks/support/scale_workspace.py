@@ -81,6 +81,9 @@ def finish(recipe: "Recipe", workspace: "Workspace", cells: "list[Cell]") -> Non
                 _predict(artifact.path, unit.cell.of(unit.cell.split.test), unit.cell.task)
             else:
                 write_text(artifact.path, f"stand-in for {artifact.path}")
+            for path in artifact.beside:
+                write_text(path, f"stand-in for {path}")
+                recording.finish(path)
             recording.finish(artifact.path)
 
 

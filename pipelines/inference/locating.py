@@ -21,11 +21,13 @@ def find_student(path: Path | str) -> Path:
         path: the file, the folder that it lies in, or a workspace, which stands for its first student of mt-pkdot.
 
     Raises:
-        SettingsError: no student is there, or several are.
+        SettingsError: no student is there, or several are, or the file is another one.
         MissingArtifact: a workspace without that student.
     """
     path = Path(path)
     if path.is_file():
+        if path.suffix not in SUFFIXES:
+            raise SettingsError(f"{path} is neither a student.safetensors nor a graph that was exported as .onnx")
         return path
     if not path.is_dir():
         raise SettingsError(f"{path}: no such file or folder. Give a student.safetensors, its folder, or a workspace")

@@ -36,7 +36,7 @@ def overlaid(
         threshold: least probability of a class that is said.
     """
     pictures, strip, shown = source.pictures(), None, 0
-    seconds = source.seconds
+    seconds, steady = source.seconds, source.rate is not None  # both open a file
     for estimate in estimates:
         if not isinstance(estimate, FrameEstimate):
             continue
@@ -45,7 +45,7 @@ def overlaid(
             height = 2 * max(round(picture.shape[0] * 0.13), 52)
             strip = Strip(description, width=picture.shape[1], height=height, seconds=seconds, threshold=threshold)
         strip.add(estimate)
-        times = 1 if source.rate else round(estimate.time_s * LIVE_RATE) + 1 - shown
+        times = 1 if steady else round(estimate.time_s * LIVE_RATE) + 1 - shown
         if times > 0:
             image = np.concatenate([annotated(picture, estimate, description, factor=factor), strip.draw()])
             yield from [image] * times

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pipelines.inference.description import Calibration, StudentDescription
+from pipelines.inference.description import StudentDescription
 from pipelines.inference.estimates import Estimate, FrameEstimate, WindowEstimate
 from pipelines.inference.rows import columns, row
 
@@ -134,10 +134,12 @@ class Prediction:
         return pd.DataFrame(rows, columns=pd.Index(columns(per, self.description)))
 
 
-def interval_note(calibration: Calibration, level: float) -> str:
-    """Why there are no intervals of a level, in a sentence; empty where there are."""
+def interval_note(description: StudentDescription, level: float, *, per: Literal["window", "frame"]) -> str:
+    """Why a table has no intervals of a level, in a sentence; empty where it has."""
+    calibration = description.calibration
     if calibration.half_width(level) is not None:
-        return ""
+        of_frames = per == "window" and description.is_sliding
+        return "intervals are those of smoothed values: see the rows of frames (--per frame)" if of_frames else ""
     if not calibration.known:
         return "no intervals: this student was trained before calibration was recorded; train it again"
     needed = calibration.groups_needed(level)

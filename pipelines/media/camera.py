@@ -40,7 +40,8 @@ def read_camera(
             frame = av.VideoFrame.from_ndarray(np.asarray(picture, np.uint8), format="bgr24")
             yield VideoFrame(index=count, time_s=now - start, picture=frame)
             count += 1
-        if not count and not stopped():
-            raise UnreadableMedia(f"camera {index}", "it is open, but gives no picture")
+        if not count:
+            reason = "it was stopped before its first picture" if stopped() else "it is open, but gives no picture"
+            raise UnreadableMedia(f"camera {index}", reason)
     finally:
         camera.release()

@@ -125,7 +125,8 @@ def _front_matter(facts: CardFacts) -> str:
     if isinstance(facts.numbers, Numbers):
         name = facts.numbers.headline.name
         value = facts.numbers.rows[name].own.value
-        result = {"type": name, "value": None if isnan(value) else value, "name": name}
+        measured_of = f"{name}, {facts.numbers.models} cross-validated models of which this is one"
+        result = {"type": name, "value": None if isnan(value) else value, "name": measured_of}
         where = {"name": corpus_words(facts.recipe).title, "type": facts.recipe.corpus.name}
         measured = {"task": {"type": "video-classification"}, "dataset": where, "metrics": [result]}
         values["model-index"] = [{"name": facts.method, "results": [measured]}]
@@ -134,7 +135,8 @@ def _front_matter(facts: CardFacts) -> str:
 
 def _details(facts: CardFacts) -> str:
     recipe, words = facts.recipe, corpus_words(facts.recipe)
-    teachers = [f"{name} ({' + '.join(subset)})" for name, subset in recipe.teacher_subsets.items()]
+    subsets = recipe.teacher_subsets.items()
+    teachers = [name if subset == (name,) else f"{name} ({' + '.join(subset)})" for name, subset in subsets]
     learned = ", ".join(teachers) if facts.training.teachers == "aligned" else _OTHER_TEACHERS[facts.training.teachers]
     lines = (
         f"**What it is:** `{facts.method}`, {facts.training.description}",

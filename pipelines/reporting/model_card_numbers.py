@@ -156,14 +156,17 @@ def describe_calibration(calibration: Mapping[str, Any] | None, numbers: Numbers
         lines.append(f"Temperature {calibration['temperature']:.3f}: probabilities are softmax(outputs / temperature).")
         if measured:
             error, before = _plain(measured["ece"]), _plain(measured["ece_untempered"])
-            lines.append(f"Expected calibration error on test groups: {error} ({before} without the temperature).")
+            lines.append(
+                f"Expected calibration error on test groups, all models together: {error} ({before} without their "
+                "temperatures)."
+            )
     elif measured and measured["level"] is not None:
         low, high = measured["coverage_interval"]
         interval = "" if low is None else f" [{100 * low:.0f}, {100 * high:.0f}]"
         widths = ", ".join(f"{name} ±{_plain(w)}" for name, w in zip(task.labels, measured["half_width"], strict=True))
         lines.append(
             f"{100 * measured['level']:.0f} % intervals hold {100 * measured['coverage']:.0f} %{interval} of what test "
-            f"groups had; half-width: {widths}."
+            f"groups had, all models together; mean of their half-widths: {widths}."
         )
     elif task.kind == "continuous":
         lines.append("Intervals: none for which there are validation groups enough, or not evaluated yet.")

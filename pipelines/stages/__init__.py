@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Sequence
+from typing import Any
 
 from pipelines.recipe import Recipe
 from pipelines.stages.tracking import check_services
@@ -21,11 +22,10 @@ def run_before(
     stage: str, recipe: Recipe, workspace: Workspace, *, workers: int | None = None, track: Sequence[str] = ()
 ) -> None:
     """Run what is stale of the stages before one of them; `track` names services."""
-    order = list(STAGES)
     check_services(track)
+    order = list(STAGES)
     for name in order[: order.index(stage)]:
-        options = {} if name == "preprocess" else {"track": track}
-        importlib.import_module(STAGES[name]).run(recipe, workspace, workers=workers, **options)
+        _run(name, recipe, workspace, workers=workers, track=track)
 
 
 def run_all(
@@ -38,6 +38,13 @@ def run_all(
 ) -> None:
     """Run what is stale of all stages; `track` names services."""
     check_services(track)
-    for name, module in STAGES.items():
-        options = {"max_failures": max_failures} if name == "preprocess" else {"track": track}
-        importlib.import_module(module).run(recipe, workspace, workers=workers, **options)
+    for name in STAGES:
+        options = {"max_failures": max_failures} if name == "preprocess" else {}
+        _run(name, recipe, workspace, workers=workers, track=track, **options)
+
+
+def _run(name: str, recipe: Recipe, workspace: Workspace, *, track: Sequence[str], **options: Any) -> None:
+    """Run one stage after those before it, which need not be looked at again."""
+    options |= {} if name == "preprocess" else {"track": track}
+    options |= {} if name in ("preprocess", "train-teachers") else {"look_back": False}
+    importlib.import_module(STAGES[name]).run(recipe, workspace, **options)

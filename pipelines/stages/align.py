@@ -41,13 +41,24 @@ _ALIGNED_AT_ONCE = 1024
 
 
 @exclusive
-def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None, track: Sequence[str] = ()) -> None:
-    """Align every stale fit; `track` names services. Raises MissingArtifact before `train-teachers`."""
+def run(
+    recipe: Recipe,
+    workspace: Workspace,
+    *,
+    workers: int | None = None,
+    track: Sequence[str] = (),
+    look_back: bool = True,
+) -> None:
+    """Align every stale fit; `track` names services. Raises MissingArtifact before `train-teachers`.
+
+    `look_back`: whether to warn of stale teachers, which costs as much as finding what is stale here.
+    """
     cells = load_cells(recipe, workspace)
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
     for unit in units:
         workspace.require(unit.cell.teacher(unit.fit, JOINT), "mtpkd train-teachers")
-    warn_of_stale("train-teachers", units, teachers_of, root=workspace.root)
+    if look_back:
+        warn_of_stale("train-teachers", units, teachers_of, root=workspace.root)
     workers = workers or training_workers(recipe)
     with tracked("align", recipe, workspace, track) as keep:
         run_units("align", units, artifacts_of, workers=workers, root=workspace.root, keep=keep)

@@ -10,7 +10,7 @@ there too, for the audit of everything that builds on the checkpoint.
   predictions as `evaluate` writes them: interpolated, clipped and smoothed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from pipelines.errors import MtpkdError
 from pipelines.metrics import expected_calibration_error, fit_temperature, interval_half_widths, tempered
 from pipelines.protocols.audit import Evidence, audit
 from pipelines.stages.cells import Cell
-from pipelines.stages.prediction import choose_smoothing, clip_predictions, predict_validation, trials
+from pipelines.stages.prediction import clip_predictions, predict_validation, trials
 from pipelines.training.checkpoints import Checkpoint
-from pipelines.training.dense import Trial
+from pipelines.training.dense import Trial, best_smoothing
 from pipelines.training.samples import Sample
 
 LEVELS = tuple(percent / 100 for percent in range(50, 100))
@@ -49,8 +49,9 @@ def calibrate(cell: Cell, method: str, checkpoint: Checkpoint) -> dict[str, Any]
     """
     rows, outputs, present = predict_validation(cell, method, [checkpoint])
     if cell.recipe.corpus.continuous:
-        width = choose_smoothing(cell, method, [checkpoint])
-        groups, known = _of_trials(trials(cell, rows, outputs, present), width, cell.task.num_outputs)
+        judged = list(trials(cell, rows, outputs, present))
+        width = best_smoothing(cell.recipe.evaluation.smoothing, judged)
+        groups, known = _of_trials(judged, width, cell.task.num_outputs)
     else:
         groups, known = _of_clips(cell, rows, outputs, present)
     audit(cell.split, [Evidence(f"student {method}", "calibration", frozenset(groups.tolist()))])
@@ -84,10 +85,10 @@ def _of_clips(
     return said.groups, known
 
 
-def _of_trials(known: Iterable[Trial], width: float, dimensions: int) -> tuple[np.ndarray, dict[str, Any]]:
+def _of_trials(judged: Sequence[Trial], width: float, dimensions: int) -> tuple[np.ndarray, dict[str, Any]]:
     """Groups (N,) of the annotated frames that are judged, and what they tell."""
     residuals, groups = [np.zeros((0, dimensions))], [np.zeros(0, str)]
-    for trial in known:
+    for trial in judged:
         differences = trial.target - trial.smoothed(width)
         differences = differences[~np.isnan(differences).any(axis=1)]
         residuals.append(differences)

@@ -62,8 +62,11 @@ def run(
     methods: Sequence[str] | None = None,
     workers: int | None = None,
     track: Sequence[str] = (),
+    look_back: bool = True,
 ) -> None:
     """Train every stale student of the methods (by default the recipe's); `track` names services.
+
+    `look_back`: whether to warn of what is stale of the stages before.
 
     Raises:
         SettingsError: a method that does not exist.
@@ -79,7 +82,7 @@ def run(
             workspace.require(cell.teacher(fit, JOINT), "mtpkd train-teachers")
             workspace.require(cell.adapters(fit), "mtpkd align")
     fits = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
-    for stage, before in (("train-teachers", teachers_of), ("align", aligned)):
+    for stage, before in (("train-teachers", teachers_of), ("align", aligned)) if look_back else ():
         warn_of_stale(stage, fits, before, root=workspace.root)
     workers = workers or training_workers(recipe)
     with tracked("distill", recipe, workspace, track) as keep:

@@ -62,8 +62,17 @@ class EvaluationUnit:
 
 
 @exclusive
-def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None, track: Sequence[str] = ()) -> None:
+def run(
+    recipe: Recipe,
+    workspace: Workspace,
+    *,
+    workers: int | None = None,
+    track: Sequence[str] = (),
+    look_back: bool = True,
+) -> None:
     """Predict every test clip and write results.csv, results_by_group.csv and results.json; `track` names services.
+
+    `look_back`: whether to warn of stale students of the recipe's methods too; of others it is always said.
 
     Raises:
         MissingArtifact: before `distill`.
@@ -71,7 +80,8 @@ def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None, tra
     """
     cells = load_cells(recipe, workspace)
     students = _trained_methods(cells, workspace)
-    trained = [distill.StudentUnit(cell, method) for cell in cells for method in students]
+    remade = () if look_back else recipe.distillation.methods
+    trained = [distill.StudentUnit(cell, method) for cell in cells for method in students if method not in remade]
     warn_of_stale("distill", trained, distill.artifacts_of, root=workspace.root)
     methods = tuple(TEACHER + name for name in recipe.teacher_subsets) + students
     units = [EvaluationUnit(cell, methods) for cell in cells]

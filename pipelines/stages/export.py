@@ -22,7 +22,7 @@ from pipelines.reporting.model_card import render_model_card
 from pipelines.stages.model_card import gather
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.restoring import restore_recording
-from pipelines.workspace import atomic_path, write_text
+from pipelines.workspace import atomic_path, identify, write_text
 
 Format = Literal["onnx", "torch"]
 CARD = "MODEL_CARD.md"
@@ -78,12 +78,13 @@ def run(student: Path, *, format: Format, output: Path | None = None) -> Exporte
         MtpkdError: the file would not give what the checkpoint gives; nothing is left of it.
     """
     path, kind = find_student(student), _KINDS[format]
-    if path.suffix in {each.suffix for each in _KINDS.values()}:
+    if path.suffix != ".safetensors":
         raise SettingsError(f"{path} is exported already: give the student.safetensors that it was made from")
     target = _target(path, output, kind.suffix)
     checkpoint = load_checkpoint(path)
     description = StudentDescription.of(checkpoint, source=str(path))
-    description = replace(description, recipe=_portable(description.recipe))
+    schema = {**description.schema, "checkpoint": (identify(path) or {})["sha256"]}
+    description = replace(description, recipe=_portable(description.recipe), schema=schema)
     with atomic_path(target) as partial:
         kind.write(restore_recording(checkpoint), partial, description)
         try:
@@ -119,8 +120,10 @@ def _target(path: Path, output: Path | None, suffix: str) -> Path:
 
 def _write_card(card: Path, text: str) -> tuple[Path, Path | None]:
     """A card that lies there and says something else may have been completed by hand: it is kept beside the new one."""
-    kept = None
+    kept, number = None, 1
     if card.exists() and card.read_text(encoding="utf-8", errors="replace") != text:
-        kept = card.replace(card.with_name("MODEL_CARD.previous.md"))
+        while (kept := card.with_stem(f"{card.stem}.previous-{number}")).exists():
+            number += 1
+        card.replace(kept)
     write_text(card, text)
     return card, kept

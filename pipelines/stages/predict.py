@@ -4,14 +4,16 @@ Not one of the five stages: it needs no workspace, only a student. A video that 
 others go on. Rows are written as they come, so that what was said before a stop or a fault is there.
 """
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from pipelines.errors import SettingsError, UnreadableMedia
+from pipelines.inference.estimates import Estimate
 from pipelines.inference.overlay import LIVE_RATE, overlaid
 from pipelines.inference.plot import Curve
 from pipelines.inference.prediction import Summary, Tally
@@ -24,6 +26,8 @@ VIDEO_SUFFIXES = frozenset(
     (".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv")
 )
 """What is taken for a video in a folder; a file that is named is read whatever it is called."""
+_OVERLAYS, _PLOTS = (".mp4",), (".png", ".svg", ".pdf")
+"""What the files may end in; the first is what they are called in a folder."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def find_videos(
         keep: whether cameras keep their pictures for an overlay.
 
     Raises:
-        SettingsError: a folder without videos, or `seconds` without a camera.
+        SettingsError: a folder without videos, `seconds` without a camera, or none of them.
     """
     items: list[Item] = []
     for argument in arguments:
@@ -84,6 +88,8 @@ def find_videos(
             items.append(Item(camera, Path(f"camera-{argument}")))
         else:
             items.append(Item(VideoFile(path), Path(path.stem)))
+    if seconds is not None and not seconds > 0:
+        raise SettingsError(f"--seconds {seconds:g}: give a number above 0")
     if seconds is not None and not any(item.source.live for item in items):
         raise SettingsError(f"--seconds {seconds:g} is how long a camera is read, and no camera is named")
     return items
@@ -114,11 +120,14 @@ def run(student: Student, items: Sequence[Item], outputs: Outputs, *, report: Ca
         SettingsError: an output that cannot be meant or written.
     """
     student.check(hop=outputs.hop, abstain=outputs.abstain, interval=outputs.interval)
-    overlays = _places(items, outputs.overlay, ".mp4", "--overlay")
-    plots = _places(items, outputs.plot, ".png", "--plot")
+    overlays = _places(items, outputs.overlay, _OVERLAYS, "--overlay")
+    plots = _places(items, outputs.plot, _PLOTS, "--plot")
+    _spare_inputs(items, [outputs.file, *overlays, *plots])
     faults: list[str] = []
     with _opened(outputs.file) as file:
         write = row_writer(file, outputs.form, outputs.per, student.description)
+        if outputs.overlay or outputs.plot:
+            write = _outliving_reader(write, file)
         for item, overlay, plot in zip(items, overlays, plots, strict=True):
             try:
                 report(_predict(student, item.source, outputs, write, overlay, plot))
@@ -131,7 +140,7 @@ def _predict(
     student: Student,
     source: Source,
     outputs: Outputs,
-    write: Callable,
+    write: Callable[[str, Estimate], None],
     overlay: Path | None,
     plot: Path | None,
 ) -> Summary:
@@ -159,11 +168,13 @@ def _predict(
     return tally.summary()
 
 
-def _places(items: Sequence[Item], wanted: Path | None, suffix: str, option: str) -> list[Path | None]:
+def _places(items: Sequence[Item], wanted: Path | None, suffixes: Sequence[str], option: str) -> list[Path | None]:
     """Where each video's output goes: one video's to the file that is wanted, those of several below a folder."""
     if wanted is None:
         return [None] * len(items)
     if len(items) == 1 and wanted.suffix and not wanted.is_dir():
+        if wanted.suffix.lower() not in suffixes:
+            raise SettingsError(f"{option} {wanted}: the name of such a file ends in {' or '.join(suffixes)}")
         if not wanted.parent.is_dir():
             raise SettingsError(f"{option} {wanted}: there is no folder {wanted.parent}")
         return [wanted]
@@ -172,11 +183,31 @@ def _places(items: Sequence[Item], wanted: Path | None, suffix: str, option: str
     places: list[Path | None] = []
     for item in items:
         place, number = item.place, 2
-        while (path := wanted / place.with_name(place.name + suffix)) in places:
+        while (path := wanted / place.with_name(place.name + suffixes[0])) in places:
             place, number = item.place.with_name(f"{item.place.name}-{number}"), number + 1
         path.parent.mkdir(parents=True, exist_ok=True)
         places.append(path)
     return places
+
+
+def _spare_inputs(items: Sequence[Item], written: Iterable[Path | None]) -> None:
+    """Raises SettingsError where a video that is to be read would be written over."""
+    read = {item.source.path.resolve() for item in items if isinstance(item.source, VideoFile)}
+    for path in written:
+        if path is not None and path.resolve() in read:
+            raise SettingsError(f"{path} is a video that is read: write to another file or folder")
+
+
+def _outliving_reader(write: Callable[[str, Estimate], None], file: IO[str]) -> Callable[[str, Estimate], None]:
+    """The same, but whoever stops reading the table, such as `head`, does not stop overlays and plots."""
+
+    def outliving(video: str, estimate: Estimate) -> None:
+        try:
+            write(video, estimate)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+
+    return outliving
 
 
 @contextmanager

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.errors import SettingsError
 from pipelines.metrics import metrics_for
 from pipelines.recipe import Recipe
 from pipelines.recipe.loading import parse_recipe, render_recipe
 from pipelines.reporting.paired import Files, load_methods
 from pipelines.reporting.report.facts import CellFiles, Contents, Coverage, Facts, FailureKind
 from pipelines.reporting.report.page import render
-from pipelines.reporting.report.reading import read_fold_results, read_group_results, read_json
+from pipelines.reporting.report.reading import read_fold_results, read_group_results, read_json, read_shares
 from pipelines.reporting.results import TEACHER, describe_protocol, read_rows
 from pipelines.reporting.strata import Stratum, clips_by_stratum, compare_strata, stratify
 from pipelines.reporting.table import BASELINE
@@ -42,11 +43,14 @@ def run(recipe: Recipe, workspace: Workspace, *, output: Path | None = None) -> 
         recipe: of recipe.yaml; where the results were made with another, the page says so and describes theirs.
 
     Raises:
-        MissingArtifact: before `evaluate`.
+        SettingsError: `output` is a folder.
+        MissingArtifact: before `evaluate`, or an artifact is gone since.
         MtpkdError: a file of the workspace is damaged.
         CannotWrite: the page cannot be written there.
     """
     path = output or workspace.root / "report.html"
+    if path.is_dir():
+        raise SettingsError(f"{path} is a folder: name a file, such as {path / 'report.html'}")
     text = render(gather(recipe, workspace))
     write_text(path, text)
     return Written(path, len(text.encode()))
@@ -69,7 +73,8 @@ def gather(recipe: Recipe, workspace: Workspace) -> Facts:
         rows=rows,
         folds=read_fold_results(workspace.require(workspace.results(".csv"), _EVALUATE)),
         groups=read_group_results(workspace.require(workspace.results("_by_group.csv"), _EVALUATE)),
-        comparison=_comparison(workspace, results),
+        comparison=_of_students(_comparison(workspace, results["recipe"]), next(iter(rows.values()))),
+        curve=_curve(workspace, results["recipe"], metrics_for(cells[0].task)[0].name),
         predictions=predictions,
         strata=_strata(predictions, cells),
         clips=cells[0].clips,
@@ -91,13 +96,33 @@ def _predictions(rows: Any, cells: list[Cell]) -> dict[str, Files]:
     }
 
 
-def _comparison(workspace: Workspace, results: Mapping[str, Any]) -> dict[str, Any] | None:
-    """comparison.json where it is of the same settings as the results, else nothing."""
+def _comparison(workspace: Workspace, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """comparison.json where it is of these settings, else nothing."""
     path = workspace.root / "comparison.json"
     if not path.exists():
         return None
     content = read_json(path, {"metrics": dict, "recipe": dict}, f"run `{_COMPARE}` again")
-    return content if content["recipe"] == results["recipe"] else None
+    return content if content["recipe"] == settings else None
+
+
+def _of_students(comparison: dict[str, Any] | None, rows: Any) -> dict[str, Any] | None:
+    """A comparison of all students of the results, else nothing: with fewer methods its p-values are others."""
+    students = {row.method for row in rows if row.role == "student" and not row.is_baseline}
+    by_metric = comparison["metrics"].values() if comparison else ()
+    same = all({item["method"] for item in known["comparisons"]} == students for known in by_metric)
+    return comparison if same else None
+
+
+def _curve(workspace: Workspace, settings: Mapping[str, Any], metric: str) -> dict[float, Any]:
+    """Share -> its comparison, for those of these settings but for the labels; one alone is no curve."""
+    path = workspace.whole.comparison / "labelled.csv"
+    found: dict[float, Any] = {}
+    for share in read_shares(path) if path.exists() else ():
+        same = {**settings, "protocol": {**settings["protocol"], "labelled": share}}
+        compared = _comparison(workspace.labelled(share), same)
+        if compared is not None:
+            found[share] = compared["metrics"][metric]
+    return found if len(found) > 1 else {}
 
 
 def _strata(predictions: Mapping[str, Files], cells: list[Cell]) -> list[Stratum]:
@@ -133,8 +158,14 @@ def _files(cell: Cell, predictions: Mapping[str, Files]) -> CellFiles:
 
 def _record(cells: list[Cell], predictions: Mapping[str, Files]) -> TrainingRecord:
     files = [_files(cell, predictions) for cell in cells]
+    place = cells[0].workspace
+
+    def histories(method: str) -> list[Path]:
+        found = [each.students[method].with_suffix(".history.csv") for each in files]
+        return [place.require(path, "mtpkd distill") for path in found]
+
     return read_training_record(
-        {method: [each.students[method].with_suffix(".history.csv") for each in files] for method in files[0].students},
+        {method: histories(method) for method in files[0].students},
         aligned=[each.aligned for each in files],
         hallucination=[each.hallucination for each in files],
     )

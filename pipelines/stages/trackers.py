@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipelines import __version__
+from pipelines.errors import DamagedFile
 from pipelines.recipe import Recipe
 from pipelines.recipe.loading import plain
 from pipelines.stages.tracking import Entry, Measurement
@@ -34,6 +35,7 @@ class TensorBoard:
         writer = self._writer(f"fold-{item.fold}/seed-{item.seed}/{_plain(item.model)}/{item.run}")
         for name, value in item.values.items():
             writer.add_scalar(f"{entry.stage}/{name}", value, item.epoch or 0, walltime=entry.at.timestamp())
+        writer.flush()  # what is counted as sent must outlive a kill
 
     def close(self, *, failed: bool) -> None:
         """Write what is left."""
@@ -55,22 +57,29 @@ class MLflow:
     """`mlflow.db` in the workspace: `mlflow ui --backend-store-uri sqlite:///WORKSPACE/mlflow.db`.
 
     The experiment has the workspace's name; a run is one training of one model of one fold and seed. Results are added
-    to the last one of their model.
+    to the last one of their model. Raises DamagedFile where the file cannot be used.
     """
 
     def __init__(self, recipe: Recipe, workspace: Workspace) -> None:
         # It would report its use, and ask git for a commit.
         os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "GIT_PYTHON_REFRESH": "quiet"}
+        from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
+        from sqlalchemy.exc import SQLAlchemyError
 
         for name in ("mlflow", "alembic"):  # which importing it has set
             logging.getLogger(name).setLevel(logging.WARNING)
         root = workspace.root.resolve()
         self._root, self._recipe = workspace.root, recipe
-        self._client = MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
-        known = self._client.get_experiment_by_name(root.name)
-        place = (root / "mlflow").as_uri()
-        self._experiment = known.experiment_id if known else self._client.create_experiment(root.name, place)
+        try:
+            self._client = MlflowClient(tracking_uri=f"sqlite:///{root / 'mlflow.db'}")
+            known = self._client.get_experiment_by_name(root.name)
+            place = (root / "mlflow").as_uri()
+            self._experiment = known.experiment_id if known else self._client.create_experiment(root.name, place)
+        except (MlflowException, SQLAlchemyError) as error:
+            reason = f"is no store of this MLflow ({str(error).splitlines()[0]})"
+            remedy = "move it away, a new one is filled from metrics.csv"
+            raise DamagedFile(root / "mlflow.db", reason, remedy) from error
         self._runs: dict[tuple[object, ...], str] = {}
 
     def log(self, entry: Entry) -> None:

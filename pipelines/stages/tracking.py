@@ -3,8 +3,8 @@ where the tools of TensorBoard and MLflow look for it.
 
 Decisions:
 
-- metrics.csv is append-only, one value a row. An epoch is written at once and whole; what a power failure tore off is
-  cut away before more is written, so that one `pandas.read_csv` reads it at any time.
+- metrics.csv is append-only, one value a row. An epoch is written at once; of what a full disk or a power failure tore
+  off, a line that is not whole is cut away and missing values are added, so that one `pandas.read_csv` reads it.
 - Only the process that holds the workspace writes; worker processes tell it through their pipes.
 - A run is told by its content: the same settings, seed and inputs are the same run. So a training that is resumed goes
   on in its own, and what was written of it before is not written again.
@@ -17,6 +17,7 @@ Decisions:
 import csv
 import importlib.util
 import io
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -197,10 +198,10 @@ class MetricsFile:
 
     def __init__(self, workspace: Workspace) -> None:
         self._root, self._path = workspace.root, workspace.metrics
-        self._known: set[tuple[str, str, str]] | None = None
+        self._known: dict[tuple[str, str, str], tuple[str, ...]] | None = None  # run, artifact, epoch -> metrics
 
     def add(self, stage: str, item: Measurement) -> bool:
-        """Append what is not there yet; whether it was new.
+        """Append what is not there yet; whether anything was new.
 
         Raises:
             DamagedFile: the file holds something else.
@@ -211,22 +212,24 @@ class MetricsFile:
                 self._known = self._mend() if self._path.exists() else self._begin()
             artifact = relative(item.artifact, self._root)
             epoch = "" if item.epoch is None else str(item.epoch)
-            if (item.run, artifact, epoch) in self._known:
+            known = self._known.get((item.run, artifact, epoch), ())
+            new = {metric: value for metric, value in item.values.items() if metric not in known}
+            if not new:
                 return False
-            self._known.add((item.run, artifact, epoch))
             now = datetime.now(UTC).isoformat(timespec="seconds")
             shared = (now, item.run, stage, artifact, item.fold, item.seed, item.model, epoch)
-            self._append([(*shared, metric, f"{value:.6g}") for metric, value in item.values.items()])
+            self._append([(*shared, metric, f"{value:.6g}") for metric, value in new.items()])
+            self._known[item.run, artifact, epoch] = (*known, *new)
         return True
 
-    def _begin(self) -> set[tuple[str, str, str]]:
+    def _begin(self) -> dict[tuple[str, str, str], tuple[str, ...]]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._append([COLUMNS])
-        return set()
+        return {}
 
-    def _mend(self) -> set[tuple[str, str, str]]:
+    def _mend(self) -> dict[tuple[str, str, str], tuple[str, ...]]:
         """What is known; without a last line that is not whole."""
-        known: set[tuple[str, str, str]] = set()
+        known: dict[tuple[str, str, str], tuple[str, ...]] = {}
         whole = 0
         with self._path.open("r+b") as file:
             for line in file:
@@ -237,12 +240,13 @@ class MetricsFile:
                     raise DamagedFile(self._path, "is not a file of measurements", "move it away, a new one is begun")
                 whole += len(line)
                 if len(fields) == len(COLUMNS):
-                    known.add((fields[1], fields[3], fields[7]))
+                    key = fields[1], fields[3], fields[7]
+                    known[key] = (*known.get(key, ()), sys.intern(fields[8]))
             file.truncate(whole)
         return known if whole else self._begin()
 
     def _append(self, rows: Sequence[Sequence[object]]) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
-        with self._path.open("ab") as file:  # one write: a kill leaves all of it or nothing
+        with self._path.open("ab") as file:  # one write: a kill of this process leaves all of it or nothing
             file.write(text.getvalue().encode())

@@ -5,6 +5,8 @@ header, so that a checkpoint cannot be separated from them. Nothing is ever unpi
 """
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,11 +47,18 @@ class Checkpoint:
 def save_checkpoint(
     path: Path, state: Mapping[str, torch.Tensor], schema: Mapping[str, Any], recipe: Recipe | None = None
 ) -> None:
-    """Write a checkpoint whole, or not at all."""
+    """Write a checkpoint whole, or not at all. Raises CannotWrite where the disk is full, or nothing may be written."""
     header = json.dumps({"schema": schema, "recipe": plain(recipe) if recipe else None}, sort_keys=True)
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     with atomic_path(path) as partial:
-        save_file(tensors, partial, metadata={_HEADER: header})
+        try:
+            save_file(tensors, partial, metadata={_HEADER: header})
+        except SafetensorError as error:  # what the system refused it tells in words
+            refusal = re.search(r"\(os error (\d+)\)", str(error))
+            if refusal is None:
+                raise
+            number = int(refusal[1])
+            raise OSError(number, os.strerror(number), str(partial)) from error
 
 
 def load_checkpoint(path: Path, *, weights: bool = True) -> Checkpoint:

@@ -60,8 +60,8 @@ def cannot_write(path: Path) -> Iterator[None]:
             raise
         remedy = "free some space" if number in _FULL else "allow writing there"
         raise CannotWrite(
-            f"{path} cannot be written ({os.strerror(number)}): {remedy}, or choose another --workspace, and run the "
-            "command again; it goes on where it stopped"
+            f"{path} cannot be written ({os.strerror(number)}): {remedy}, or choose another --workspace or --output, "
+            "and run the command again; what is finished is kept"
         ) from error
 
 

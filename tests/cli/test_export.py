@@ -22,7 +22,7 @@ def test_what_was_done_fits_a_line(mtpkd, monkeypatch):
             student=Path("student.safetensors"),
             graph=Path("student.pt2"),
             card=Path("MODEL_CARD.md"),
-            kept=Path("MODEL_CARD.previous.md"),
+            kept=Path("MODEL_CARD.previous-1.md"),
             size=2**20,
             agreement=Agreement(3.2e-7, (1, 8), (10, 11)),
             evaluated=False,
@@ -36,7 +36,7 @@ def test_what_was_done_fits_a_line(mtpkd, monkeypatch):
         "exported    student.pt2, 1.0 MiB",
         "checked     largest difference 3.2e-07, W = 1 and 8, T = 10 and 11",
         "model card  MODEL_CARD.md",
-        "            the one that lay there is now MODEL_CARD.previous.md",
+        "            the one that lay there is now MODEL_CARD.previous-1.md",
         "            without numbers: `mtpkd evaluate` makes them, then export again",
     ]
     assert all(len(line) <= 80 for line in out.splitlines())

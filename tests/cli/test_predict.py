@@ -125,10 +125,15 @@ def test_a_camera_that_is_not_there_is_told(mtpkd, student, monkeypatch):
         (("student.safetensors", "a.mp4", "--seconds", "3"), "no camera is named"),
         (("student.safetensors", "a.mp4", "--abstain", "70"), "abstain = 70"),
         (("student.safetensors", "a.mp4", "--hop", "-1"), "hop = -1"),
+        (("student.safetensors", "a.mp4", "--hop", "nan"), "hop = nan"),
+        (("student.safetensors", "0", "--seconds", "0"), "--seconds 0: give a number above 0"),
+        (("student.safetensors", "a.mp4", "--overlay", "o.txt"), "ends in .mp4"),
+        (("student.safetensors", "a.mp4", "--plot", "o.mp4"), "ends in .png"),
+        (("noise.mp4", "noise.mp4"), "neither a student.safetensors"),
         (("student.safetensors", "a.mp4", "--runtime", "onnx"), "mtpkd export"),
     ],
 )
-def test_mistakes_are_told(mtpkd, student, arguments, message):
+def test_mistakes_are_told(mtpkd, student, video, arguments, message):
     status, out, err = mtpkd("predict", *arguments)
     assert (status, out) == (2, "")
     assert message in err

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pipelines.inference.description import Calibration, StudentDescription
 from pipelines.inference.locating import find_student
 from pipelines.inference.prediction import interval_note
 from pipelines.inference.student import Student, load_student
+from pipelines.media.detectors import Detection
 from pipelines.recipe.loading import render_recipe
 
 
@@ -93,15 +95,31 @@ def test_nobody_that_it_was_trained_on_is_named_in_it(student_file):
     assert "subject-7" not in StudentDescription.of(checkpoint, source="student").to_json()
 
 
-def test_an_interval_is_that_of_the_least_level_that_is_enough():
-    calibration = Calibration(levels=(0.5, 0.8, 0.9), half_widths=((0.1,), (0.2,), None))
+def test_an_interval_is_that_of_the_least_level_that_is_enough(describe):
+    intervals = {"levels": [0.5, 0.8, 0.9], "half_widths": [[0.1], [0.2], None]}
+    description = describe(sliding=True, calibration={"intervals": intervals})
+    calibration = description.calibration
     assert [calibration.half_width(level) for level in (0.5, 0.6, 0.8)] == [[0.1], [0.2], [0.2]]
     assert calibration.half_width(0.9) is None
     assert calibration.half_width(0.95) is None
     assert [Calibration.groups_needed(level) for level in (0.5, 0.8, 0.9, 0.95)] == [1, 4, 9, 19]
-    assert "at least 9 validation groups" in interval_note(calibration, 0.9)
-    assert interval_note(calibration, 0.8) == ""
-    assert "train it again" in interval_note(Calibration(known=False), 0.8)
+    assert "at least 9 validation groups" in interval_note(description, 0.9, per="frame")
+    assert interval_note(description, 0.8, per="frame") == ""
+    assert "--per frame" in interval_note(description, 0.8, per="window")
+    assert "train it again" in interval_note(describe(sliding=True), 0.8, per="frame")
+
+
+def test_several_faces_are_told_of_once(describe, runtime, crops, fake_source, caplog):
+    def seen(found):
+        detector = SimpleNamespace(detect=lambda frame, near=None: [Detection((0, 0, 9, 9), 9.0)] * found)
+        source = fake_source(lambda: crops([100]))
+        frame = SimpleNamespace(time_s=0.5)
+        source.crops = lambda settings, given: (crop for crop in crops([100] * 3) if given.detect(frame))
+        Student(runtime(describe()), detector=detector).predict(source)
+        return [record.getMessage() for record in caplog.records]
+
+    assert seen(1) == []
+    assert seen(2) == ["fake: 2 faces at 0.5 s; estimates are of one person, at first the largest face"]
 
 
 def test_a_prediction_is_a_table_and_a_summary(describe, runtime, crops, fake_source):
@@ -133,6 +151,7 @@ def test_the_torch_runtime_says_nothing_of_absent_windows(student_file):
         (False, {"hop": -1.0}, "hop = -1"),
         (False, {"abstain": 70.0}, "abstain = 70"),
         (False, {"interval": 90.0}, "interval = 90"),
+        (False, {"interval": 0.995}, "interval = 0.995"),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(describe, runtime, fake_source, crops, sliding, options, message):

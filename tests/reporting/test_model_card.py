@@ -81,7 +81,9 @@ def test_numbers_stand_with_their_intervals(numbers):
     assert "5 in all, trained alike" in card
     assert "**no detectable gain**" in card
     (model,) = header(card)["model-index"]
-    assert model["results"][0]["metrics"][0] == {"type": "accuracy", "value": 0.7345, "name": "accuracy"}
+    name = "accuracy, 5 cross-validated models of which this is one"
+    assert model["results"][0]["metrics"][0] == {"type": "accuracy", "value": 0.7345, "name": name}
+    assert "**What its teachers saw:** faces, eda" in card
 
 
 def test_it_says_who_it_works_worse_for(numbers):
@@ -109,7 +111,7 @@ def test_calibration_of_classes(numbers):
     told = {"groups": ["a", "b"], "temperature": 1.75, "ece": None, "smoothing_s": None, "intervals": None}
     card = render_model_card(facts_of("biovid", numbers, told))
     assert "Temperature 1.750" in card
-    assert "test groups: 0.041 (0.112 without the temperature)" in card
+    assert "test groups, all models together: 0.041 (0.112 without their temperatures)" in card
     assert "not trained on: 2." in card
     assert "run `mtpkd evaluate`" in render_model_card(facts_of("biovid", "unknown.", told))
 
@@ -119,7 +121,7 @@ def test_calibration_of_continuous_labels(numbers):
     measured = {"level": 0.9, "coverage": 0.883, "coverage_interval": [0.81, 0.94], "half_width": [0.31, 0.42]}
     card = render_model_card(facts_of("affwild2", replace(numbers, calibration=measured), told))
     assert "90 % intervals hold 88 % [81, 94] of what test groups had" in card
-    assert "valence ±0.310, arousal ±0.420" in card
+    assert "mean of their half-widths: valence ±0.310, arousal ±0.420" in card
     nothing = {**measured, "level": None}
     assert "none for which there are validation groups enough" in render_model_card(
         facts_of("affwild2", replace(numbers, calibration=nothing), told)

@@ -12,6 +12,7 @@ import pytest
 from pipelines.errors import MtpkdError, SettingsError
 from pipelines.inference.graphs import Agreement
 from pipelines.inference.onnx_runtime import OnnxRuntime
+from pipelines.inference.student import load_student
 from pipelines.inference.torch_runtime import TorchRuntime
 from pipelines.stages import export
 from pipelines.workspace import Workspace
@@ -82,6 +83,16 @@ def test_predicting_with_a_graph_imports_no_torch(exported, tiny_recipe, tmp_pat
     for mine, other in zip(ours, theirs, strict=True):
         assert mine["label"] == other["label"]
         assert float(mine["p_PA4"]) == pytest.approx(float(other["p_PA4"]), abs=1e-4)
+
+
+def test_the_graph_beside_a_checkpoint_is_run_only_if_it_is_of_it(exported, finished, tmp_path):
+    shutil.copyfile(exported.graph, tmp_path / "student.onnx")
+    shutil.copyfile(exported.student, tmp_path / "student.safetensors")
+    assert isinstance(load_student(tmp_path, runtime="onnx").runtime, OnnxRuntime)
+    assert isinstance(load_student(tmp_path).runtime, TorchRuntime)
+    shutil.copyfile(finished.student(1, 0, "mt-pkdot"), tmp_path / "student.safetensors")
+    with pytest.raises(SettingsError, match="is of another training of this student"):
+        load_student(tmp_path, runtime="onnx")
 
 
 def test_a_graph_carries_no_path_and_no_name_of_a_subject(exported, finished, tiny_recipe):
@@ -165,6 +176,9 @@ def test_a_card_that_was_completed_by_hand_is_kept(study, quick):
     assert second.kept is not None
     assert second.kept.read_text() == "by hand"
     assert export.run(study.root, format="torch").kept is None
+    second.card.write_text("by hand, again")
+    third = export.run(study.root, format="torch")
+    assert [path.read_text() for path in (second.kept, third.kept)] == ["by hand", "by hand, again"]
 
 
 def test_a_graph_that_differs_leaves_nothing(study, monkeypatch):

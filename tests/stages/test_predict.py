@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -125,10 +126,26 @@ def test_an_overlaid_video_has_every_frame_and_shows_the_face(student, videos, t
     assert probe(target).rate == pytest.approx(probe(videos[0]).rate)
 
 
+def test_who_stops_reading_the_table_still_gets_the_overlay(student, videos, tmp_path, monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as gone:
+        monkeypatch.setattr("sys.stdout", gone)
+        items, summaries = find_videos([str(path) for path in videos[:2]], keep=False), []
+        run(student, items, Outputs(overlay=tmp_path / "overlays"), report=summaries.append)
+    assert len(summaries) == len(list((tmp_path / "overlays").iterdir())) == 2
+
+
 def test_outputs_that_cannot_be_meant_are_refused(student, videos, tmp_path):
     two = find_videos([str(path) for path in videos[:2]], keep=False)
     with pytest.raises(SettingsError, match="2 videos need a folder"):
         run(student, two, Outputs(overlay=tmp_path / "out.mp4"), report=print)
+    own = two[0].source.path
+    before = own.read_bytes()
+    for outputs in (Outputs(overlay=own), Outputs(file=own), Outputs(overlay=own.parent)):
+        with pytest.raises(SettingsError, match="is a video that is read"):
+            run(student, two[:1], outputs, report=print)
+    assert own.read_bytes() == before
     with pytest.raises(SettingsError, match="there is no folder"):
         run(student, two[:1], Outputs(plot=tmp_path / "a" / "out.png"), report=print)
     with pytest.raises(SettingsError, match="cannot be written"):

@@ -8,7 +8,7 @@ from html import unescape
 
 import pytest
 
-from pipelines.errors import MissingArtifact, MtpkdError
+from pipelines.errors import MissingArtifact, MtpkdError, SettingsError
 from pipelines.recipe.loading import load_recipe, override_recipe
 from pipelines.reporting.report.page import PARTS
 from pipelines.stages import report
@@ -77,6 +77,18 @@ def test_predictions_that_are_gone_are_named(copy):
         report.run(recipe_of(copy), copy)
 
 
+def test_histories_that_are_gone_are_named(copy):
+    copy.student(0, 0, "none").with_suffix(".history.csv").unlink()
+    with pytest.raises(MissingArtifact, match=r"student\.history\.csv is missing: run `mtpkd distill"):
+        report.run(recipe_of(copy), copy)
+
+
+def test_a_folder_is_no_page(finished, tmp_path):
+    with pytest.raises(SettingsError, match=r"is a folder: name a file, such as .*report\.html"):
+        report.run(recipe_of(finished), finished, output=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"version": "1"}'])
 def test_results_that_are_none_are_refused(copy, text):
     copy.results(".json").write_text(text)
@@ -99,11 +111,42 @@ def test_a_recipe_that_changed_since_is_told_and_not_believed(copy):
     assert not report.gather(recipe_of(copy), copy).changed
 
 
-def test_a_comparison_of_other_settings_is_not_shown(copy):
+def compared(results, *methods, labelled=1.0):
+    """comparison.json of these settings but for the share of labels, with as much as is read here."""
+    by_metric = {"accuracy": {"comparisons": [{"method": name} for name in methods], "noise": None}}
+    protocol = {**results["recipe"]["protocol"], "labelled": labelled}
+    return {"metrics": by_metric, "recipe": {**results["recipe"], "protocol": protocol}}
+
+
+def students_of(results):
+    rows = results["metrics"]["accuracy"]
+    return [row["method"] for row in rows if row["role"] == "student" and row["method"] != "none"]
+
+
+def test_a_comparison_of_other_settings_or_methods_is_not_shown(copy):
     results = json.loads(copy.results(".json").read_text())
-    content = {"metrics": {"accuracy": {"comparisons": [], "noise": None}}, "recipe": results["recipe"]}
+    content = compared(results, *students_of(results))
     path = copy.root / "comparison.json"
     path.write_text(json.dumps(content))
     assert report.gather(recipe_of(copy), copy).comparison == content
-    path.write_text(json.dumps({**content, "recipe": {}}))
-    assert report.gather(recipe_of(copy), copy).comparison is None
+    for other in ({**content, "recipe": {}}, compared(results, "mt-pkdot", "kd")):
+        path.write_text(json.dumps(other))
+        assert report.gather(recipe_of(copy), copy).comparison is None
+
+
+def test_a_curve_is_of_the_shares_that_were_compared_with_these_settings(copy):
+    results = json.loads(copy.results(".json").read_text())
+    copy.comparison.mkdir()
+    table = copy.comparison / "labelled.csv"
+    table.write_text("labelled,metric\n0.3,accuracy\n0.5,accuracy\n1.0,accuracy\n")
+    (copy.root / "comparison.json").write_text(json.dumps(compared(results, "mt-pkdot")))
+    assert report.gather(recipe_of(copy), copy).curve == {}, "one share is no curve"
+    for share, content in ((0.3, compared(results, "mt-pkdot", labelled=0.3)), (0.5, compared(results, "mt-pkdot"))):
+        copy.labelled(share).root.mkdir()
+        (copy.labelled(share).root / "comparison.json").write_text(json.dumps(content))
+    curve = report.gather(recipe_of(copy), copy).curve
+    assert list(curve) == [0.3, 1.0]
+    assert curve[0.3]["comparisons"] == [{"method": "mt-pkdot"}]
+    table.write_text("a,b\n1,2\n")
+    with pytest.raises(MtpkdError, match=r"labelled\.csv: no curve"):
+        report.gather(recipe_of(copy), copy)

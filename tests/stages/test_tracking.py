@@ -117,6 +117,18 @@ def test_what_was_torn_off_is_cut_away_and_written_again(workspace, lost):
     assert list(read(workspace).epoch) == [0]
 
 
+@pytest.mark.parametrize(("lines", "torn"), [(2, 9), (2, 0), (3, 30), (3, 0), (1, 1)])
+def test_an_epoch_of_which_a_part_was_torn_off_is_completed(workspace, lines, torn):
+    """As by a full disk: the header and some metrics are whole, and of the next a piece is there, or nothing."""
+    values = {"loss": 1.0, "gap": 2.0, "share": 3.0}
+    MetricsFile(workspace).add("distill", epoch(workspace, 0, **values))
+    whole = workspace.metrics.read_bytes().splitlines(keepends=True)
+    workspace.metrics.write_bytes(b"".join(whole[:lines]) + whole[lines][:torn])
+    assert MetricsFile(workspace).add("distill", epoch(workspace, 0, **values))
+    assert not MetricsFile(workspace).add("distill", epoch(workspace, 0, **values))
+    assert [(row.metric, row.value) for row in read(workspace).itertuples()] == list(values.items())
+
+
 def test_a_file_of_something_else_is_left_alone(workspace):
     workspace.root.mkdir()
     workspace.metrics.write_text("my,own\n1,2\n")
@@ -190,6 +202,20 @@ def test_a_service_that_is_asked_for_late_gets_all_of_it_once(workspace, tiny_re
         pass
 
 
+def test_what_tensorboard_was_told_outlives_a_kill(workspace, tiny_recipe):
+    """metrics.csv counts it as sent; nothing is closed here."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from pipelines.stages.trackers import TensorBoard
+
+    board = TensorBoard(tiny_recipe, workspace)
+    board.log(Entry("distill", datetime.now(UTC), epoch(workspace, 0)))
+    events = EventAccumulator(str(workspace.root / "tensorboard/fold-0/seed-1/mt-pkdot/abc"))
+    events.Reload()
+    assert [event.value for event in events.Scalars("distill/loss")] == [1.0]
+    board.close(failed=False)
+
+
 def test_tensorboard_keeps_few_files_open(workspace, tiny_recipe):
     from pipelines.stages.trackers import TensorBoard
 
@@ -248,6 +274,14 @@ def test_mlflow_has_a_run_a_model_and_cell(mlflow_client, tiny_recipe, workspace
     with pytest.raises(KeyError):
         fail()
     assert mlflow_client.get_run(first.info.run_id).info.status == "FAILED"
+
+
+def test_a_store_that_is_none_is_named(workspace, tiny_recipe):
+    MetricsFile(workspace).add("distill", epoch(workspace, 0))
+    (workspace.root / "mlflow.db").write_text("something else\n" * 100)
+    said = pytest.raises(DamagedFile, match=r"mlflow.db is no store of this MLflow \(.*move it away")
+    with said, tracked("distill", tiny_recipe, workspace, ["mlflow"]):
+        pass
 
 
 def test_a_service_that_is_not_installed_is_said_before_any_work(monkeypatch, tiny_recipe, workspace):

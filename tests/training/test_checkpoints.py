@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipelines.errors import MtpkdError
+from pipelines.errors import CannotWrite, MtpkdError
 from pipelines.recipe.loading import load_recipe
 from pipelines.training.checkpoints import load_checkpoint, save_checkpoint
 
@@ -25,6 +25,13 @@ def test_equal_checkpoints_have_equal_bytes(tmp_path):
     for name in ("1", "2"):
         save_checkpoint(tmp_path / name, STATE, {"b": 1, "a": 2}, load_recipe("demo"))
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, disk_full_at):
+    said = r"c.safetensors cannot be written \(File too large\): free some space"
+    with disk_full_at(100_000), pytest.raises(CannotWrite, match=said):
+        save_checkpoint(tmp_path / "c.safetensors", {"a": torch.zeros(100_000)}, {})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_shared_and_strided_tensors_are_written_as_they_look(tmp_path):

@@ -1,7 +1,5 @@
 """Downloads from a server on this machine that is cut, silent, wrong, or asked by two at a time."""
 
-import resource
-import signal
 import socket
 import subprocess
 import sys
@@ -98,16 +96,10 @@ def test_what_the_server_says_is_said(published, server, hub):
     assert there(hub) == []
 
 
-def test_a_full_disk_is_said(published, hub):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
-    try:
-        with pytest.raises(CannotWrite, match=r"cannot be written.*free some space, 1 MB are needed.*TORCH_HOME"):
-            fetch(published)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+def test_a_full_disk_is_said(published, hub, disk_full_at):
+    said = r"cannot be written.*free some space, 1 MB are needed.*TORCH_HOME"
+    with disk_full_at(500_000), pytest.raises(CannotWrite, match=said):
+        fetch(published)
 
 
 def test_offline_opens_no_socket(published, server, hub, monkeypatch):

@@ -69,9 +69,9 @@ def predictions_against_targets(facts: Facts) -> Markup | None:
         name: Density.of(_pairs(paths, facts, frames=frames), facts.task.num_outputs, low, high)
         for name, paths in files.items()
     }
-    what = "annotated frame" if frames else "clip"
+    what = "annotated test frame" if frames else "test clip"
     text = (
-        f"Each picture counts {counted(max(one.number for one in densities.values()), f'test {what}')} of seed {seed}: "
+        f"Each picture counts {counted(max(one.number for one in densities.values()), what)} of seed {seed}: "
         "the closer to the dashed diagonal, the better. A flat cloud predicts the mean of what it learnt, a tilted one "
         "has the right direction and too small a range."
     )

@@ -19,6 +19,9 @@ ANCHOR, TITLE = "errors", "What is mistaken for what"
 ABSENT = "No predictions are there: `mtpkd evaluate` writes them."
 _SHOWN = 6
 """Most classes whose counts fit into the picture."""
+SHADES = "Blues"
+_DARK = 0.69
+"""From this share of a row on, the shade is dark enough for white letters."""
 
 
 def section(facts: Facts) -> Section | None:
@@ -55,13 +58,13 @@ def _picture(names: Sequence[str], confusion: dict[str, np.ndarray], facts: Fact
     for place, (axes, name) in enumerate(zip(grid, names, strict=False)):
         counts = confusion[name]
         shares = _shares(counts)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axes.imshow(shares, cmap=SHADES, vmin=0, vmax=1)
         if not crowded:
             for row, column in np.ndindex(counts.shape):
                 text = f"{100 * shares[row, column]:.0f} %\n{counts[row, column]}"
-                # Fixed colours: the shade below does not change with the page's.
-                shade = "#ffffff" if shares[row, column] > 0.5 else "#101418"
-                axes.text(column, row, text, ha="center", va="center", color=shade, fontsize=8)
+                axes.text(
+                    column, row, text, ha="center", va="center", color=ink(float(shares[row, column])), fontsize=8
+                )
         axes.set_title(named(name))
         axes.set_xticks(range(len(labels)), labels, rotation=60 if crowded else 0, ha="right" if crowded else "center")
         axes.set_yticks(range(len(labels)), labels if place % columns == 0 else [])
@@ -72,6 +75,11 @@ def _picture(names: Sequence[str], confusion: dict[str, np.ndarray], facts: Fact
         axes.set_ylabel("true")
     spoken = " ".join(f"{named(name)}: {_spoken(confusion[name], labels)}." for name in names)
     return figure(svg(drawing, title="Confusion matrices", description=spoken))
+
+
+def ink(share: float) -> str:
+    """Letters on a shade: fixed, because the shade below them does not change with the page's colours."""
+    return "#ffffff" if share > _DARK else "#101418"
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from pipelines.reporting.strata import Stratum
 from pipelines.reporting.table import ResultRow
 from pipelines.reporting.training_record import TrainingRecord
 from pipelines.reporting.writers import FoldResult, GroupResult
-from pipelines.workspace import Workspace
+from pipelines.workspace import Workspace, relative
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ class Facts:
         folds: results.csv.
         groups: results_by_group.csv.
         comparison: comparison.json of the same results, None where `mtpkd compare` did not make them.
+        curve: share of labels -> what comparison.json of that share holds on the headline metric; empty unless
+            `mtpkd compare --labelled` tried several with these settings.
         predictions: method, teachers with their prefix -> (fold, seed) -> file.
         strata: by sex and age and the headline metric; empty where the corpus knows neither.
         clips: all clips of the cache.
@@ -109,6 +111,7 @@ class Facts:
     folds: Sequence[FoldResult]
     groups: Sequence[GroupResult]
     comparison: Mapping[str, Any] | None
+    curve: Mapping[float, Mapping[str, Any]]
     predictions: Mapping[str, Files]
     strata: Sequence[Stratum]
     clips: Sequence[ClipRow]
@@ -117,6 +120,11 @@ class Facts:
     record: TrainingRecord
     protocol: str
     changed: bool
+
+    @property
+    def name(self) -> str:
+        """The workspace's folder, within that for all labels where it is one for some."""
+        return relative(self.workspace.root.resolve(), self.workspace.whole.root.resolve().parent)
 
     @property
     def metric(self) -> Metric[Any]:

@@ -108,9 +108,9 @@ def svg(figure: "Figure", *, title: str, description: str) -> Markup:
 
 
 def _tidy(figure: "Figure") -> None:
-    """What is made after `panels` has matplotlib's own style: titles and legends get the page's."""
+    """Titles and legends, made after `panels` in matplotlib's style, get the page's; small titles stay small."""
     for axes in figure.axes:
-        axes.title.set(fontsize=10, fontweight="bold")
+        axes.title.set(fontsize=min(10, axes.title.get_fontsize()), fontweight="bold")
     for legend in (*figure.legends, *(axes.get_legend() for axes in figure.axes)):
         if legend is not None:
             legend.set_frame_on(False)

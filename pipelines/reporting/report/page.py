@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from pipelines.reporting.report import (
     coverage,
+    curve,
     errors,
     inside_calibration,
     inside_embeddings,
@@ -33,6 +34,7 @@ PARTS: Sequence[Part] = (
     points,
     errors,
     strata,
+    curve,
     inside_calibration,
     inside_structure,
     inside_selection,
@@ -53,17 +55,12 @@ def render(facts: Facts, parts: Sequence[Part] = PARTS) -> str:
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template("page.html.j2").render(
-        title=title_of(facts),
+        title=facts.name,
         version=facts.results["version"],
         sections=[part.section(facts) or _absent(part) for part in parts],
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
     )
-
-
-def title_of(facts: Facts) -> str:
-    """What the page is about: the workspace's folder."""
-    return facts.workspace.root.resolve().name
 
 
 def _absent(part: Part) -> Section:

@@ -44,11 +44,13 @@ class Pairs:
         method: its name.
         pairs: name -> (visual only, method), the largest loss first; only where both have a value.
         worse: those that are made worse.
+        better: how many are made better.
     """
 
     method: str
     pairs: Mapping[str, tuple[float, float]]
     worse: NegativeTransfer
+    better: int
 
     @classmethod
     def of(cls, method: str, mine: Mapping[str, float], theirs: Mapping[str, float], metric: Metric[Any]) -> "Pairs":
@@ -58,7 +60,8 @@ class Pairs:
         known = {name: pair for name, pair in both.items() if not isnan(pair[0]) and not isnan(pair[1])}
         ordered = sorted(known.items(), key=lambda item: (sign * (item[1][1] - item[1][0]), item[0]))
         worse = negative_transfer(mine, theirs, higher_is_better=metric.higher_is_better)
-        return cls(method, dict(ordered), worse)
+        better = negative_transfer(theirs, mine, higher_is_better=metric.higher_is_better)
+        return cls(method, dict(ordered), worse, len(better.losses))
 
 
 def section(facts: Facts) -> Section | None:
@@ -86,8 +89,7 @@ def _folds(facts: Facts, methods: Sequence[str]) -> list[Markup]:
     mine = {_cell_name(cell): value for cell, value in by_cell(facts, methods[0]).items()}
     pairs = Pairs.of(methods[0], mine, theirs, facts.metric)
     number = len(pairs.pairs)
-    better = _better(pairs, facts.metric)
-    text = f"{methods[0]} was better than {BASELINE_WORDS} in {better} of {number} test folds and seeds."
+    text = f"{methods[0]} was better than {BASELINE_WORDS} in {pairs.better} of {number} test folds and seeds."
     columns = ["fold", "seed", BASELINE_WORDS, *methods]
     values = [by_cell(facts, method) for method in (BASELINE, *methods)]
     lines: list[list[Cell]] = [
@@ -111,16 +113,11 @@ def _cell_name(cell: tuple[int, int]) -> str:
     return f"fold {cell[0]}, seed {cell[1]}"
 
 
-def _better(pairs: Pairs, metric: Metric[Any]) -> int:
-    sign = 1 if metric.higher_is_better else -1
-    return sum(sign * (mine - theirs) > 0 for theirs, mine in pairs.pairs.values())
-
-
 def _counted(facts: Facts, pairs: Pairs) -> str:
     """How many are better, equal and worse."""
-    better, worse, number = _better(pairs, facts.metric), len(pairs.worse.losses), pairs.worse.groups
+    better, worse, number = pairs.better, len(pairs.worse.losses), pairs.worse.groups
     text = f"With {pairs.method}, of {number} {facts.unit} {better} are better than with {BASELINE_WORDS}, "
-    text += f"{worse} worse and {max(number - better - worse, 0)} equal. "
+    text += f"{worse} worse and {number - better - worse} equal. "
     if pairs.worse.undefined:
         text += f"{pairs.worse.undefined} have no value and are left out. "
     return f"{text}One of few clips moves either way by chance: hold the count to a control's, not to zero."

@@ -37,6 +37,14 @@ def read_group_results(path: Path) -> list[GroupResult]:
         raise MtpkdError(f"{path}: no table of results ({error}): {_AGAIN}") from None
 
 
+def read_shares(path: Path) -> list[float]:
+    """The shares of labels in a label-efficiency curve, ascending. Raises MtpkdError where it is another table."""
+    try:
+        return sorted({float(row["labelled"]) for row in _rows(path)})
+    except (KeyError, ValueError, TypeError) as error:
+        raise MtpkdError(f"{path}: no curve ({error}): run `mtpkd compare --labelled` again") from None
+
+
 def read_json(path: Path, keys: Mapping[str, type], remedy: str) -> dict[str, Any]:
     """Read a JSON file of results. Raises MtpkdError where one of `keys` is missing or of another type."""
     try:

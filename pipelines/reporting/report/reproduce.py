@@ -36,7 +36,12 @@ def section(facts: Facts) -> Section | None:
         join(
             [
                 heading("Commands"),
-                paragraph("With this recipe, seeds and versions, on one machine, every number comes out the same."),
+                paragraph(
+                    "With this recipe, seeds and versions, on one machine, every number comes out the same. Run them ",
+                    "where ",
+                    code("runs/"),
+                    " lies: from there the paths of the recipe start.",
+                ),
                 pre(_commands(facts)),
                 details("The recipe, every setting with a comment", pre(facts.recipe_text)),
                 heading("Who was trained on, validated on and tested"),
@@ -54,16 +59,18 @@ def section(facts: Facts) -> Section | None:
 
 def _commands(facts: Facts) -> str:
     """What runs it all again from the recordings, with nothing but the recipe."""
-    name = facts.workspace.root.resolve().name
-    again, recipe = shlex.quote(f"runs/{name}-again"), shlex.quote(f"{name}/recipe.yaml")
+    name = facts.name
+    again = shlex.quote(f"runs/{name.replace('/', '-')}-again")
+    recipe = "recipe.yaml" if facts.changed else shlex.quote(f"runs/{name}/recipe.yaml")
     methods = ",".join(facts.students)
     lines = ["# save the recipe below as recipe.yaml first"] if facts.changed else []
     lines.append(f"mtpkd run {recipe} --workspace {again}")
     if facts.students != facts.recipe.distillation.methods:
         lines[-1] += f" \\\n  --set 'distillation.methods=[{methods}]'"
-    if facts.comparison is not None:
+    if facts.comparison is not None or facts.curve:
         seeds = len(facts.recipe.protocol.seeds)
-        lines.append(f"mtpkd compare --methods {methods} \\\n  --seeds {seeds} --workspace {again}")
+        labelled = f" --labelled {','.join(f'{share:g}' for share in facts.curve)}" if facts.curve else ""
+        lines.append(f"mtpkd compare --methods {methods} \\\n  --seeds {seeds}{labelled} --workspace {again}")
     return "\n".join([*lines, f"mtpkd report {again}"])
 
 
@@ -92,22 +99,24 @@ def _files(facts: Facts) -> Markup:
         place.failures: "failures",
     }
     lines: list[list[Cell]] = [
-        [code(relative(path, place.root)), what, code(_digest(path)[:16])]
+        [code(relative(path, place.whole.root)), what, code(_digest(path)[:16])]
         for path, what in sources.items()
         if path.exists() and (facts.comparison is not None or path.name != "comparison.json")
     ]
     predictions = [path for files in facts.predictions.values() for path in files.values()]
     what = f"by sex and age, pictures of predictions; {len(predictions)} files"
-    lines.append([code("predictions/*.csv"), what, code(_digest(*predictions)[:16])])
-    caption = "files in the workspace's folder; the first 16 digits of their SHA-256"
+    folder = relative(predictions[0].parent, place.whole.root)
+    lines.append([code(f"{folder}/*.csv"), what, code(_digest(*sorted(predictions))[:16])])
+    caption = "files in the workspace's folder; the first 16 digits of their SHA-256, of several one after the other"
     return table(["file", "of it on this page", "SHA-256"], lines, caption=caption)
 
 
 def _digest(*paths: Path) -> str:
+    """Of the contents one after the other, as `cat` gives them."""
     total = hashlib.sha256()
     for path in paths:
         with path.open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest() if len(paths) > 1 else stream.read())
+            hashlib.file_digest(stream, lambda: total)
     return total.hexdigest()
 
 

@@ -16,6 +16,7 @@ from pipelines.reporting.report.words import (
     difference_cell,
     difference_text,
     headed,
+    named,
     number,
     p_text,
     scaled,
@@ -66,7 +67,7 @@ def _table(facts: Facts, metric: Metric[Any]) -> Markup:
     differ = len({row.clips for row in rows}) > 1
     lines: list[list[Cell]] = [
         [
-            Markup("<strong>{}</strong>").format(row.method) if row.method == HEADLINE else row.method,
+            Markup("<strong>{}</strong>").format(row.method) if row.method == HEADLINE else _name(row),
             row.role,
             *(value_cell(known.get((row.role, row.method), nan), metric) for known in by_label),
             value_cell(row.value, metric),
@@ -79,6 +80,10 @@ def _table(facts: Facts, metric: Metric[Any]) -> Markup:
     direction = "more is better" if metric.higher_is_better else "less is better"
     columns += ["clips"] if differ else []
     return table(columns, lines, caption=f"{metric.name} of every teacher and student on test clips; {direction}")
+
+
+def _name(row: ResultRow) -> str:
+    return named(row.method) if row.is_baseline else row.method
 
 
 def _mean(facts: Facts, metric: Metric[Any]) -> str:
@@ -106,7 +111,7 @@ def _picture(facts: Facts, rows: Sequence[ResultRow]) -> Markup:
             right.plot(end, place, linestyle="none", marker=">" if end > 0 else "<", color=colour, markersize=6)
     right.set_xlim(-1.05 * reach, 1.05 * reach)
     right.axvline(0, color="black", linewidth=0.8)
-    left.set_yticks(range(len(rows)), [row.method for row in rows])
+    left.set_yticks(range(len(rows)), [_name(row) for row in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
     for axes, title in (
         (left, unit(metric)),
@@ -159,7 +164,7 @@ def _controls(facts: Facts) -> list[Markup]:
     """What `mtpkd compare` found: against the controls, over folds, and who is worse off."""
     compared = (facts.comparison or {}).get("metrics", {}).get(facts.metric.name)
     if compared is None:
-        text = "The test over folds and the controls appear here once mtpkd compare has run."
+        text = "The test over folds and the controls appear once mtpkd compare has run with these methods and settings."
         return [heading("Against the controls"), paragraph(text, kind="absent")]
     references = {BASELINE: BASELINE_WORDS, MATCHED: MATCHED, SELF: SELF}
     there = [name for name in references if any(name in item["against"] for item in compared["comparisons"])]

@@ -1,7 +1,7 @@
 """By sex and age band, where the corpus knows them: a mean over everyone hides who a model works worse for."""
 
 from collections.abc import Sequence
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
 from markupsafe import Markup
@@ -12,7 +12,7 @@ from pipelines.reporting.report.facts import Facts
 from pipelines.reporting.report.figures import MARKERS, SERIES, panels, svg
 from pipelines.reporting.report.html import Cell, Number, figure, join, paragraph, table
 from pipelines.reporting.report.section import Section
-from pipelines.reporting.report.words import difference_cell, headed, scaled, shown_first, unit
+from pipelines.reporting.report.words import difference_cell, headed, named, scaled, shown_first, unit
 from pipelines.reporting.strata import LEAST_GROUPS, Stratum
 from pipelines.reporting.table import BASELINE, BASELINE_WORDS, format_interval, format_number
 
@@ -42,7 +42,7 @@ def _table(facts: Facts) -> Markup:
             if method in CONTROLS or method not in stratum.values:
                 continue
             lines.append(
-                [_named(stratum), stratum.attribute, *_counts(stratum), method, *_cells(stratum, method, metric)]
+                [_named(stratum), stratum.attribute, *_counts(stratum), named(method), *_cells(stratum, method, metric)]
             )
     columns = ["who", "by", facts.unit, "clips", "method", headed(metric), "interval", f"vs {BASELINE_WORDS}"]
     return table(columns, lines, caption=f"{metric.name} by {_attributes(facts.strata)}, on test clips")
@@ -54,12 +54,12 @@ def _counts(stratum: Stratum) -> list[Cell]:
 
 def _cells(stratum: Stratum, method: str, metric: Metric[Any]) -> list[Cell]:
     value, difference = stratum.values[method], stratum.differences.get(method)
-    own: list[Cell] = ["-", ""]
+    own: list[Cell] = [Number("-", nan), Number("", nan)]
     if value is not None:
         text = format_interval(value.low, value.high, metric)
         own = [Number(format_number(value.value, metric), value.value), Number(text, value.low)]
     if difference is None:
-        return [*own, Number("-", float("nan"))]
+        return [*own, Number("-", nan)]
     return [*own, difference_cell(difference.value, difference.low, difference.high, metric)]
 
 

@@ -7,7 +7,7 @@ from pipelines.reporting.comparison import CONTROLS
 from pipelines.reporting.report.facts import Facts
 from pipelines.reporting.report.html import code, join, paragraph
 from pipelines.reporting.report.section import Section
-from pipelines.reporting.report.words import by_group, counted, difference_text, number, shown_first
+from pipelines.reporting.report.words import amount, by_group, counted, difference_text, number, shown_first
 from pipelines.reporting.table import BASELINE, BASELINE_WORDS, ResultRow, format_number
 from pipelines.reporting.table import verdict as verdict_of
 
@@ -50,21 +50,22 @@ def _numbers(facts: Facts, row: ResultRow, baseline: ResultRow | None) -> Markup
     """The numbers that the verdict stands on."""
     metric = facts.metric
     percent = " %" if metric.percent else ""
-    text = f"{metric.name.capitalize()} of {row.method}: {format_number(row.value, metric)}{percent}"
+    text = f"{row.method}: {'mean ' if facts.labels else ''}{metric.name} {format_number(row.value, metric)}{percent}"
     if baseline is None:
         return paragraph(f"{text}.")
-    text += f"; of {BASELINE_WORDS}: {format_number(baseline.value, metric)}{percent}. "
+    text += f"; {BASELINE_WORDS}: {format_number(baseline.value, metric)}{percent}. "
     difference = difference_text(row.difference, row.difference_low, row.difference_high, metric)
     confidence = f"{100 * facts.recipe.evaluation.confidence:g} % interval over test {facts.unit} in brackets"
     text += (
-        f"Difference on the clips that both predict: {difference}{' points' if metric.percent else ''}, {confidence}."
+        f"Difference on the {'trials' if row.frames else 'clips'} that both predict: "
+        f"{difference}{' points' if metric.percent else ''}, {confidence}."
     )
     worse = negative_transfer(
         by_group(facts, row.method), by_group(facts, BASELINE), higher_is_better=metric.higher_is_better
     )
     if worse.groups:
         text += f" It is worse for {len(worse.losses)} of {worse.groups} {facts.unit}"
-        text += f", by up to {format_number(worse.worst, metric)}." if worse.losses else "."
+        text += f", by up to {amount(worse.worst, metric)}." if worse.losses else "."
     return paragraph(text)
 
 
@@ -95,6 +96,6 @@ def _caveats(facts: Facts) -> list[Markup]:
     noise = number(compared, "noise")
     found = [text.capitalize() + "." for text in facts.protocol.splitlines()[1:]]
     if noise == noise:
-        found.append(f"Two trainings of {BASELINE_WORDS} differ by {format_number(noise, facts.metric)} on average.")
+        found.append(f"Two trainings of {BASELINE_WORDS} differ by {amount(noise, facts.metric)} on average.")
     found.append(f"Measured over {facts.protocol.splitlines()[0]}.")
     return [paragraph(text, kind="note") for text in found]

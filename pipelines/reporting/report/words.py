@@ -41,6 +41,11 @@ def scaled(value: float, metric: Metric[Any]) -> float:
     return 100 * value if metric.percent else value
 
 
+def amount(value: float, metric: Metric[Any]) -> str:
+    """A distance between two values, e.g. `10.0 points` of accuracy."""
+    return format_number(value, metric) + (" points" if metric.percent else "")
+
+
 def value_cell(value: float, metric: Metric[Any]) -> Number:
     """A cell with a value."""
     return Number(format_number(value, metric), value)

@@ -113,6 +113,7 @@ def _facts(recipe: Recipe, workspace: Workspace, task: Task, files: dict[str, Fi
         folds=read_fold_results(workspace.results(".csv")),
         groups=read_group_results(workspace.results("_by_group.csv")),
         comparison=None,
+        curve={},
         predictions=files,
         strata=compare_strata(strata, metrics_for(task)[0]),
         clips=clips,

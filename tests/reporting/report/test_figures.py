@@ -59,3 +59,11 @@ def test_nothing_in_it_reaches_the_rest_of_the_page_or_the_network():
     assert "<metadata" not in text
     assert "font-family" not in text
     assert re.findall(r'https?://[^" ]+', text) == ["http://www.w3.org/1999/xlink"]
+
+
+def test_titles_have_the_pages_size_and_small_ones_stay_small():
+    figure, axes = panels(1, 2)
+    axes[0].set_title("usual")
+    axes[1].set_title("small", fontsize=7)
+    svg(figure, title="t", description="d")
+    assert [one.title.get_fontsize() for one in axes] == [10, 7]

@@ -183,6 +183,7 @@ def test_a_phone_scrolls_tables_and_pictures_but_not_the_page(browser):
     boxes = page.evaluate("[...document.querySelectorAll('.scroll')].map(box => box.getBoundingClientRect().right)")
     assert boxes
     assert max(boxes) <= 360
+    assert page.locator("#verdict").bounding_box()["y"] < 200, "the result comes before anything is scrolled"
     page.close()
 
 
@@ -196,6 +197,13 @@ def test_on_paper_everything_is_open_and_nothing_is_to_be_clicked(browser):
     page.emulate_media(media="print")
     expect(folded).to_have_count(0)
     assert not page.locator("nav").is_visible()
+    page.set_viewport_size({"width": 680, "height": 1000})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 680, "A4 within its margins"
+    sizes = [
+        page.locator(one).first.evaluate("it => parseFloat(getComputedStyle(it).fontSize)")
+        for one in ("figcaption", "main p:not([class])")
+    ]
+    assert sizes[0] < sizes[1]
     page.emulate_media(media="screen")
     expect(folded).to_have_count(closed)
     assert page.locator("nav").is_visible()

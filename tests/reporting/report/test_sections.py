@@ -1,8 +1,10 @@
 """Every section says the numbers of the files of results, and nothing else."""
 
 import csv
+import hashlib
 import json
 import re
+import shutil
 from dataclasses import replace
 from html import unescape
 
@@ -16,6 +18,7 @@ from pipelines.reporting.report import coverage, errors, points, reproduce, resu
 from pipelines.reporting.report.continuous import Density
 from pipelines.reporting.report.points import Pairs
 from pipelines.reporting.table import format_interval, format_number
+from pipelines.workspace import Workspace
 
 
 def text_of(section):
@@ -39,7 +42,7 @@ def test_the_first_sentence_is_the_verdict_of_the_results(classes):
     assert row["verdict"]
     assert section.html.startswith(f'<p class="lead">mt-pkdot: {row["verdict"]}.</p>')
     text = text_of(section)
-    assert f"Accuracy of mt-pkdot: {100 * row['value']:.1f} %" in text
+    assert f"mt-pkdot: accuracy {100 * row['value']:.1f} %; visual only: " in text
     assert f"{100 * row['difference']:+.1f} [{100 * row['difference_low']:+.1f}" in text
     assert "120 clips of 12 subjects" in text
     assert "3 folds by subject" in text
@@ -51,7 +54,9 @@ def test_the_verdict_counts_who_is_worse_as_the_groups_table_has_it(classes):
     of = {m: {r["group"]: float(r["accuracy"]) for r in rows if r["method"] == m} for m in ("none", "mt-pkdot")}
     worse = sum(of["mt-pkdot"][group] < of["none"][group] for group in of["none"])
     assert 0 < worse < 12
-    assert f"worse for {worse} of 12 subjects" in text_of(verdict.section(classes))
+    most = max(of["none"][group] - of["mt-pkdot"][group] for group in of["none"])
+    told = f"worse for {worse} of 12 subjects, by up to {100 * most:.1f} points."
+    assert told in text_of(verdict.section(classes))
     assert f"{worse} worse" in text_of(points.section(classes))
     html = points.section(classes).html
     table, _ = cells_of(html, "of results_by_group.csv")
@@ -70,7 +75,8 @@ def test_every_row_of_the_tables_is_that_of_the_results(classes):
     for name, rows in known.items():
         metric = METRICS[name]
         shown, values = cells_of(html, f"<caption>{name} of every")
-        assert [row[0] for row in shown] == [row["method"] for row in rows]
+        names = {("none", "student"): "visual only (none)"}
+        assert [row[0] for row in shown] == [names.get((row["method"], row["role"]), row["method"]) for row in rows]
         for row, cells, sorted_by in zip(rows, shown, values, strict=True):
             assert cells[2] == format_number(row["value"], metric)
             assert cells[3] == format_interval(row["low"], row["high"], metric)
@@ -88,14 +94,14 @@ def test_the_picture_of_the_methods_says_their_numbers(classes):
 
 
 def test_controls_appear_with_a_comparison_and_are_asked_for_without(classes, compared):
-    assert "once mtpkd compare has run" in text_of(results.section(classes))
+    assert "once mtpkd compare has run with these methods" in text_of(results.section(classes))
     (row,), (values,) = cells_of(results.section(compared).html, "of comparison.json")
     assert row == [
         "mt-pkdot", "+8.0 [+3.0, +13.0]", "+8.0 [-2.0, +13.0]", "0.042", "1.23", "1 of 12",
         "gain, but the control has it too",
     ]  # fmt: skip
     assert values[:3] == ["0.08", "0.08", "0.0421"]
-    assert "differ by 1.2 on average" in text_of(verdict.section(compared))
+    assert "differ by 1.2 points on average" in text_of(verdict.section(compared))
 
 
 def test_every_fold_is_that_of_the_results(classes):
@@ -116,6 +122,14 @@ def test_pairs_are_sorted_by_what_they_lose():
     error = Pairs.of("kd", mine, theirs, METRICS["rmse"])
     assert list(error.pairs) == ["a", "c", "b"]
     assert error.worse == negative_transfer(mine, theirs, higher_is_better=False)
+
+
+def test_seeds_that_come_to_the_same_in_another_order_make_nobody_better():
+    theirs, mine = {"a": (0.8 + 0.7 + 0.9) / 3}, {"a": (0.9 + 0.8 + 0.7) / 3}
+    assert mine["a"] != theirs["a"]
+    for metric in (METRICS["accuracy"], METRICS["rmse"]):
+        pairs = Pairs.of("kd", mine, theirs, metric)
+        assert (pairs.better, len(pairs.worse.losses), pairs.worse.groups) == (0, 0, 1)
 
 
 def test_without_another_method_there_is_no_point(only_baseline):
@@ -147,7 +161,7 @@ def test_frames_are_all_counted_and_a_typical_trial_is_drawn(facts_of):
     section = errors.section(facts)
     text = text_of(section)
     assert section.title == "Predictions against targets"
-    assert f"counts {12 * 87:,} test annotated frames of seed 0" in text
+    assert f"counts {12 * 87:,} annotated test frames of seed 0" in text
     assert re.search(r"Trial \S+-trial: the one with the median error of mt-pkdot", text)
     assert "root mean squared error of mt-pkdot" in text
     low, high = map(float, re.search(r"valence: 90 percent of targets from (\S+) to ([\d.]+),", text).groups())
@@ -159,6 +173,19 @@ def test_frames_are_all_counted_and_a_typical_trial_is_drawn(facts_of):
         ]
     )
     assert (low, high) == pytest.approx(np.quantile(target, (0.05, 0.95)), abs=0.05), "a bin is that wide"
+
+
+def test_letters_on_every_shade_can_be_read():
+    from matplotlib import colormaps
+
+    def luminance(colour):
+        parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+        return np.dot(parts, (0.2126, 0.7152, 0.0722))
+
+    for share in np.linspace(0, 1, 101):
+        letters = [int(errors.ink(share)[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        low, high = sorted((luminance(letters), luminance(colormaps[errors.SHADES](share)[:3])))
+        assert (high + 0.05) / (low + 0.05) > 4.2, share
 
 
 def test_densities_count_every_pair_and_clip_what_lies_outside():
@@ -179,8 +206,14 @@ def test_strata_have_their_values_and_too_few_groups_no_interval(classes):
         assert row[2:4] == [str(stratum.groups), str(stratum.clips)]
         assert row[5] == format_number(stratum.values["mt-pkdot"].value, METRICS["accuracy"])
         assert (row[6] == "") == (stratum.groups < 5)
-    assert {row[4] for row in shown} == {"none", "mt-pkdot"}
+    assert {row[4] for row in shown} == {"visual only (none)", "mt-pkdot"}
     assert values
+
+
+def test_a_stratum_without_a_value_is_sorted_last_like_every_missing_number(classes):
+    empty = replace(classes.strata[0], values={"none": None, "mt-pkdot": None}, differences={})
+    _, values = cells_of(strata.section(replace(classes, strata=[empty])).html, "by sex")
+    assert [row[2:] for row in values] == [["", "", ""], ["", "", ""]]
 
 
 def test_strata_are_absent_where_the_corpus_knows_none(classes):
@@ -197,12 +230,16 @@ def test_coverage_counts_clips_and_failures(classes):
 def test_reproducing_names_recipe_splits_files_and_digests(classes):
     section = reproduce.section(classes)
     text = text_of(section)
-    assert "mtpkd run clips/recipe.yaml --workspace runs/clips-again" in text
+    assert "mtpkd run runs/clips/recipe.yaml --workspace runs/clips-again" in text
     assert "--set 'distillation.methods=[none,none-matched,mt-pkdot]'" not in text
     tested, _ = cells_of(section.html, "no one is on two sides")
     assert [row[-1] for row in tested] == [", ".join(cell.split.test) for cell in classes.cells]
     files, _ = cells_of(section.html, "SHA-256")
-    assert "results.json" in {row[0] for row in files}
+    digests = {row[0]: row[2] for row in files}
+    written = sorted(path for each in classes.predictions.values() for path in each.values())
+    joined = b"".join(path.read_bytes() for path in written)
+    assert digests["predictions/*.csv"] == hashlib.sha256(joined).hexdigest()[:16]
+    assert digests["results.json"] == hashlib.sha256(classes.workspace.results(".json").read_bytes()).hexdigest()[:16]
     assert str(classes.workspace.root) not in section.html
     assert "# Which recordings, and what is predicted from them." in text
 
@@ -211,6 +248,20 @@ def test_what_was_evaluated_is_run_again_even_where_the_recipe_names_other_metho
     recipe = override_recipe(classes.recipe, **{"distillation.methods": ["none", "kd"]})
     text = text_of(reproduce.section(replace(classes, recipe=recipe)))
     assert "--set 'distillation.methods=[none,none-matched,mt-pkdot]'" in text
+
+
+def test_a_workspace_for_some_labels_is_named_within_that_for_all(classes, tmp_path):
+    inner = Workspace(tmp_path / "whole" / "labelled-0.3")
+    shutil.copytree(classes.workspace.root, inner.root)
+    (tmp_path / "whole" / "recipe.yaml").touch()
+    (tmp_path / "whole" / "cache").mkdir()
+    inner.clips.touch()
+    facts = replace(classes, workspace=inner)
+    assert facts.name == "whole/labelled-0.3"
+    text = text_of(reproduce.section(facts))
+    assert "mtpkd run runs/whole/labelled-0.3/recipe.yaml --workspace runs/whole-labelled-0.3-again" in text
+    files, _ = cells_of(reproduce.section(facts).html, "SHA-256")
+    assert {"labelled-0.3/results.json", "cache/clips.csv"} <= {row[0] for row in files}
 
 
 @pytest.mark.parametrize("module", [verdict, results, points, errors, strata, coverage])
