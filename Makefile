@@ -32,8 +32,9 @@ demo: install  ## Render a small corpus, run all five stages on it, print the re
 demo-affwild2: install  ## The same for continuous valence and arousal, with sound
 	$(BIN)/mtpkd run demo-affwild2
 
+# At most four processes: each may take 2 GiB. A file's tests share what they made, so they stay together.
 test: install system-test lint  ## Lint, check types, run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: install  ## ruff and pyright
 	$(BIN)/ruff check .

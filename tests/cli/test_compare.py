@@ -39,7 +39,7 @@ def outcome(gain: float) -> stage.Outcome:
 def test_several_shares_of_labels_are_one_table(mtpkd, workspace, monkeypatch):
     asked = {}
 
-    def run_curve(recipe, place, shares, *, methods, metric, workers):
+    def run_curve(recipe, place, shares, *, methods, metric, workers, track):
         asked.update(shares=shares, methods=methods, seeds=recipe.protocol.seeds, metric=metric.name)
         return {share: outcome(gain) for share, gain in zip(sorted(shares), (0.08, 0.03), strict=True)}
 

@@ -25,6 +25,7 @@ from pipelines.models import encoders as enc
 from pipelines.models.concat import ConcatFusion
 from pipelines.models.encoders.identity import IdentityEncoder
 from pipelines.models.forest import Forest, ForestTeacher
+from pipelines.models.recording import RecordingNetwork
 from pipelines.models.teachers import Aligner, FixedTeacher, FusionTeacher, UnimodalTeacher
 from pipelines.recipe import ModelSettings, Task
 from pipelines.training.forests import grow_forest
@@ -146,6 +147,11 @@ CASES: dict[str, Callable[[], tuple[nn.Module, tuple]]] = {
         (_embeddings(*NAMES), _present(*NAMES), _embeddings(*NAMES)),
     ),
     "FixedTeacher": lambda: (FixedTeacher(column="faces", num_outputs=3), (_embeddings("faces"), _present("faces"))),
+    # Without a context: with one, its samples are the windows of one recording, and are meant to see each other.
+    "RecordingNetwork": lambda: (
+        RecordingNetwork(encoder=enc.SmallVideoEncoder(embedding=32), student=_student("hallucination"), context=1),
+        (torch.randn(SIZE, 3, 6, 64, 64), torch.ones(SIZE, dtype=torch.bool)),
+    ),
     "FusionTeacher-windows": lambda: (_joint(CROSS, WINDOWS), _windows(*NAMES)),
     "Aligner-windows": lambda: (
         Aligner(teachers=NAMES, joint=_joint(CROSS, WINDOWS), settings=CROSS),
