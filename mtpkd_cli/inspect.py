@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from pipelines.stages.inspection import Overview, Slice
+    from pipelines.reporting.overview import Overview, Slice
 
 _GROUPS = 5
 """Most groups that are listed."""

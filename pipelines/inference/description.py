@@ -8,7 +8,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,12 +66,6 @@ class Calibration:
             if known >= level - 1e-9:
                 return None if widths is None else np.array(widths)
         return None
-
-    @staticmethod
-    def groups_needed(level: float) -> int:
-        """Groups that an interval of a level takes: K of them bear the mass K / (K + 1) of hierarchical conformal
-        prediction (Lee, Barber and Willett 2023, arXiv 2306.06342)."""
-        return ceil(level / (1 - level) - 1e-9)
 
 
 @dataclass(frozen=True)

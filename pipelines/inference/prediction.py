@@ -10,6 +10,7 @@ import numpy as np
 from pipelines.inference.description import StudentDescription
 from pipelines.inference.estimates import Estimate, FrameEstimate, WindowEstimate
 from pipelines.inference.rows import columns, row
+from pipelines.metrics import groups_needed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,5 +143,5 @@ def interval_note(description: StudentDescription, level: float, *, per: Literal
         return "intervals are those of smoothed values: see the rows of frames (--per frame)" if of_frames else ""
     if not calibration.known:
         return "no intervals: this student was trained before calibration was recorded; train it again"
-    needed = calibration.groups_needed(level)
+    needed = groups_needed(level)
     return f"no {level:.0%} intervals: they take at least {needed} validation groups, this student had fewer"

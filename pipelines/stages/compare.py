@@ -6,6 +6,7 @@ are so many comparisons, each in a workspace of its own around one cache.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from pipelines import __version__
@@ -66,7 +67,7 @@ def run(
         strata = stratify(known, {row.clip: row.attributes for row in cells[0].clips})
         outcome = Outcome(
             by_metric={item.name: compare(known, item, strata) for item in metrics_for(cells[0].task)},
-            record=_read_record(cells, chosen),
+            record=read_record(cells, chosen),
         )
         _write(outcome, recipe, workspace, metric or metrics_for(cells[0].task)[0])
     return outcome
@@ -119,13 +120,15 @@ def _chosen(recipe: Recipe, methods: Sequence[str] | None) -> tuple[str, ...]:
     return chosen
 
 
-def _read_record(cells: Sequence[Cell], methods: Sequence[str]) -> TrainingRecord:
-    students = {
-        method: [cell.workspace.student(cell.split.fold, cell.split.seed, method) for cell in cells]
-        for method in methods
-    }
+def read_record(cells: Sequence[Cell], methods: Sequence[str]) -> TrainingRecord:
+    """What happened while the students of some methods were trained. Raises MissingArtifact without a history."""
+
+    def history(cell: Cell, method: str) -> Path:
+        student = cell.workspace.student(cell.split.fold, cell.split.seed, method)
+        return cell.workspace.require(student.with_suffix(".history.csv"), "mtpkd distill")
+
     return read_training_record(
-        {method: [path.with_suffix(".history.csv") for path in paths] for method, paths in students.items()},
+        {method: [history(cell, method) for cell in cells] for method in methods},
         aligned=[cell.aligned(cell.full) for cell in cells],
         hallucination=[cell.hallucination for cell in cells],
     )

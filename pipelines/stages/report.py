@@ -5,7 +5,7 @@ the files of results. What those do not hold (values by sex and age) is computed
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ from pipelines.metrics import metrics_for
 from pipelines.recipe import Recipe
 from pipelines.recipe.loading import parse_recipe, render_recipe
 from pipelines.reporting.paired import Files, load_methods
-from pipelines.reporting.report.facts import CellFiles, Contents, Coverage, Facts, FailureKind
+from pipelines.reporting.report.facts import CellFiles, Facts
 from pipelines.reporting.report.page import render
 from pipelines.reporting.report.reading import read_fold_results, read_group_results, read_json, read_shares
 from pipelines.reporting.results import TEACHER, describe_protocol, read_rows
 from pipelines.reporting.strata import Stratum, clips_by_stratum, compare_strata, stratify
 from pipelines.reporting.table import BASELINE
-from pipelines.reporting.training_record import TrainingRecord, read_training_record
 from pipelines.stages.cells import Cell, load_cells
+from pipelines.stages.compare import read_record
+from pipelines.stages.evaluate import prediction_files
 from pipelines.stages.inspection import overview
 from pipelines.workspace import Workspace, write_text
 
@@ -78,9 +79,9 @@ def gather(recipe: Recipe, workspace: Workspace) -> Facts:
         predictions=predictions,
         strata=_strata(predictions, cells),
         clips=cells[0].clips,
-        contents=_contents(used, workspace),
+        contents=overview(used, workspace),
         cells=[_files(cell, predictions) for cell in cells],
-        record=_record(cells, predictions),
+        record=read_record(cells, _students(predictions)),
         protocol=describe_protocol(used),
         changed=render_recipe(recipe) != render_recipe(used),
     )
@@ -89,11 +90,14 @@ def gather(recipe: Recipe, workspace: Workspace) -> Facts:
 def _predictions(rows: Any, cells: list[Cell]) -> dict[str, Files]:
     """The files behind the rows of a table. Raises MissingArtifact where one is gone."""
     names = [(TEACHER if row.role == "teacher" else "") + row.method for row in rows]
-    places = {(cell.split.fold, cell.split.seed): cell.workspace for cell in cells}
-    return {
-        name: {key: place.require(place.predictions(*key, name), _EVALUATE) for key, place in places.items()}
-        for name in names
-    }
+    files = prediction_files(names, cells)
+    for path in (path for known in files.values() for path in known.values()):
+        cells[0].workspace.require(path, _EVALUATE)
+    return files
+
+
+def _students(predictions: Mapping[str, Files]) -> list[str]:
+    return [method for method in predictions if not method.startswith(TEACHER)]
 
 
 def _comparison(workspace: Workspace, settings: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -127,7 +131,7 @@ def _curve(workspace: Workspace, settings: Mapping[str, Any], metric: str) -> di
 
 def _strata(predictions: Mapping[str, Files], cells: list[Cell]) -> list[Stratum]:
     """By sex and age, students only; empty where the corpus knows neither or there is nothing to compare with."""
-    students = {method: files for method, files in predictions.items() if not method.startswith(TEACHER)}
+    students = {method: predictions[method] for method in _students(predictions)}
     attributes = {row.clip: row.attributes for row in cells[0].clips}
     if BASELINE not in students or not clips_by_stratum(attributes):
         return []
@@ -135,37 +139,12 @@ def _strata(predictions: Mapping[str, Files], cells: list[Cell]) -> list[Stratum
     return compare_strata(stratify(known, attributes), metrics_for(cells[0].task)[0])
 
 
-def _contents(recipe: Recipe, workspace: Workspace) -> Contents:
-    found = overview(recipe, workspace)
-    return Contents(
-        coverage={name: Coverage(**asdict(known)) for name, known in found.coverage.items()},
-        least=[(group.name, group.clips, group.shares) for group in found.least],
-        failures=[FailureKind(**asdict(kind)) for kind in found.failures],
-    )
-
-
 def _files(cell: Cell, predictions: Mapping[str, Files]) -> CellFiles:
     split = cell.split
-    students = [method for method in predictions if not method.startswith(TEACHER)]
     return CellFiles(
         split=split,
         embeddings=cell.embeddings(cell.full),
         aligned=cell.aligned(cell.full),
         hallucination=cell.hallucination,
-        students={method: cell.workspace.student(split.fold, split.seed, method) for method in students},
-    )
-
-
-def _record(cells: list[Cell], predictions: Mapping[str, Files]) -> TrainingRecord:
-    files = [_files(cell, predictions) for cell in cells]
-    place = cells[0].workspace
-
-    def histories(method: str) -> list[Path]:
-        found = [each.students[method].with_suffix(".history.csv") for each in files]
-        return [place.require(path, "mtpkd distill") for path in found]
-
-    return read_training_record(
-        {method: histories(method) for method in files[0].students},
-        aligned=[each.aligned for each in files],
-        hallucination=[each.hallucination for each in files],
+        students={method: cell.workspace.student(split.fold, split.seed, method) for method in _students(predictions)},
     )

@@ -10,11 +10,12 @@ import pytest
 
 import pipelines
 from pipelines.errors import MissingArtifact, MtpkdError, SettingsError
-from pipelines.inference.description import Calibration, StudentDescription
+from pipelines.inference.description import StudentDescription
 from pipelines.inference.locating import find_student
 from pipelines.inference.prediction import interval_note
 from pipelines.inference.student import Student, load_student
 from pipelines.media.detectors import Detection
+from pipelines.metrics import groups_needed
 from pipelines.recipe.loading import render_recipe
 
 
@@ -102,7 +103,7 @@ def test_an_interval_is_that_of_the_least_level_that_is_enough(describe):
     assert [calibration.half_width(level) for level in (0.5, 0.6, 0.8)] == [[0.1], [0.2], [0.2]]
     assert calibration.half_width(0.9) is None
     assert calibration.half_width(0.95) is None
-    assert [Calibration.groups_needed(level) for level in (0.5, 0.8, 0.9, 0.95)] == [1, 4, 9, 19]
+    assert [groups_needed(level) for level in (0.5, 0.8, 0.9, 0.95)] == [1, 4, 9, 19]
     assert "at least 9 validation groups" in interval_note(description, 0.9, per="frame")
     assert interval_note(description, 0.8, per="frame") == ""
     assert "--per frame" in interval_note(description, 0.8, per="window")

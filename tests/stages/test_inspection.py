@@ -8,7 +8,8 @@ from pipelines.cache.tables import ClipRow, write_clips
 from pipelines.corpora import Failure
 from pipelines.errors import MissingArtifact
 from pipelines.recipe.loading import load_recipe
-from pipelines.stages.inspection import Coverage, FailureKind, group_failures, overview
+from pipelines.reporting.overview import Coverage, FailureKind
+from pipelines.stages.inspection import group_failures, overview
 from pipelines.workspace import Workspace, write_csv
 
 HEADER = ("clip", "modality", "file", "reason")

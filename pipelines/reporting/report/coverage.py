@@ -86,8 +86,12 @@ def _least(facts: Facts) -> list[Markup]:
         return []
     names = list(facts.contents.coverage)
     lines: list[list[Cell]] = [
-        [group, Number(str(clips), clips), *(Number(f"{100 * shares[name]:.1f} %", shares[name]) for name in names)]
-        for group, clips, shares in least
+        [
+            group.name,
+            Number(str(group.clips), group.clips),
+            *(Number(f"{100 * group.shares[name]:.1f} %", group.shares[name]) for name in names),
+        ]
+        for group in least
     ]
     one = facts.unit[:-1]
     caption = f"mean share of every modality of a {one}"

@@ -14,6 +14,7 @@ from pipelines.cache.tables import ClipRow
 from pipelines.metrics import Metric, metrics_for
 from pipelines.protocols.splits import Split
 from pipelines.recipe import Recipe, Task
+from pipelines.reporting.overview import Overview
 from pipelines.reporting.paired import Files
 from pipelines.reporting.strata import Stratum
 from pipelines.reporting.table import ResultRow
@@ -39,41 +40,6 @@ class CellFiles:
     aligned: Path
     hallucination: Path
     students: Mapping[str, Path]
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """Clips by the share of one modality that can be used (all, some, none), and the mean of that share."""
-
-    whole: int
-    partly: int
-    missing: int
-    share: float
-
-
-@dataclass(frozen=True)
-class FailureKind:
-    """Failures that say the same: how many, and the first file."""
-
-    modality: str
-    reason: str
-    number: int
-    file: str
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What the cache holds.
-
-    Attributes:
-        coverage: modality -> its coverage.
-        least: (group, clips, modality -> mean share), those who lack most first, without those that are complete.
-        failures: the most frequent kind first.
-    """
-
-    coverage: Mapping[str, Coverage]
-    least: Sequence[tuple[str, int, Mapping[str, float]]]
-    failures: Sequence[FailureKind]
 
 
 @dataclass(frozen=True)
@@ -115,7 +81,7 @@ class Facts:
     predictions: Mapping[str, Files]
     strata: Sequence[Stratum]
     clips: Sequence[ClipRow]
-    contents: Contents
+    contents: Overview
     cells: Sequence[CellFiles]
     record: TrainingRecord
     protocol: str

@@ -16,8 +16,9 @@ from pipelines.metrics import Predictions, metrics_for
 from pipelines.protocols.splits import make_splits
 from pipelines.recipe import Recipe, Task
 from pipelines.recipe.loading import load_recipe, override_recipe, render_recipe
+from pipelines.reporting.overview import Coverage, FailureKind, Overview, Slice
 from pipelines.reporting.paired import Files, load_methods
-from pipelines.reporting.report.facts import CellFiles, Contents, Coverage, Facts, FailureKind
+from pipelines.reporting.report.facts import CellFiles, Facts
 from pipelines.reporting.report.reading import read_fold_results, read_group_results
 from pipelines.reporting.results import compute_results, describe_protocol, read_rows, write_results
 from pipelines.reporting.strata import compare_strata, stratify
@@ -117,10 +118,17 @@ def _facts(recipe: Recipe, workspace: Workspace, task: Task, files: dict[str, Fi
         predictions=files,
         strata=compare_strata(strata, metrics_for(task)[0]),
         clips=clips,
-        contents=Contents(
+        contents=Overview(
+            clips=120,
+            groups=12,
+            unlabelled=0,
             coverage={"faces": Coverage(100, 15, 5, 0.93), "eda": Coverage(120, 0, 0, 1.0)},
-            least=[("<b>bold</b>_w_21", 10, {"faces": 0.4, "eda": 1.0})],
-            failures=[FailureKind("faces", "a face in <3..9> frames of 100 only", 5, "a&b.mp4")],
+            absent=(),
+            classes=(),
+            distributions=(),
+            unit="clips",
+            least=(Slice("<b>bold</b>_w_21", 10, {"faces": 0.4, "eda": 1.0}),),
+            failures=(FailureKind("faces", "a face in <3..9> frames of 100 only", 5, "a&b.mp4"),),
         ),
         cells=cells,
         record=TrainingRecord({}, {}, {}),
