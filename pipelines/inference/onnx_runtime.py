@@ -40,8 +40,8 @@ class OnnxRuntime:
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         if not path.is_file():
             raise MtpkdError(f"{path} is not there: `mtpkd export STUDENT --format onnx` writes such a file")
-        self._session = _open(path, threads)
-        text = self._session.get_modelmeta().custom_metadata_map.get(DESCRIPTION_KEY)
+        self._session, metadata = _open(path, threads)
+        text = metadata.get(DESCRIPTION_KEY)
         names = tuple(item.name for item in self._session.get_inputs())
         if text is None or names != INPUTS:
             raise MtpkdError(f"{path} is an ONNX graph, but not of a student: give one that `mtpkd export` wrote")
@@ -62,7 +62,8 @@ class OnnxRuntime:
         return np.concatenate(parts)
 
 
-def _open(path: Path, threads: int | None) -> "InferenceSession":
+def _open(path: Path, threads: int | None) -> "tuple[InferenceSession, dict[str, str]]":
+    """The graph and its metadata."""
     try:
         import onnxruntime
     except ImportError:
@@ -73,7 +74,9 @@ def _open(path: Path, threads: int | None) -> "InferenceSession":
     options.intra_op_num_threads = threads or 0
     refusals = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.InvalidArgument, state.NotImplemented)
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except refusals as error:
+        # Its fallback would try the same again, and print a banner about it.
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        return session, session.get_modelmeta().custom_metadata_map
+    except (*refusals, UnicodeDecodeError) as error:  # the latter of a name or a text that is none
         reason = str(error).splitlines()[0]
         raise MtpkdError(f"{path} is not a graph that onnxruntime can run ({reason}): export it again") from None

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -218,6 +219,26 @@ def test_what_is_no_graph_of_a_student_is_refused(tmp_path):
     onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(MtpkdError, match=r"other\.onnx is an ONNX graph, but not of a student"):
         OnnxRuntime(tmp_path / "other.onnx")
+
+
+def test_a_damaged_graph_is_refused_in_words_or_runs(onnx_files, tmp_path, capfd):
+    whole, random = (onnx_files / "clips.onnx").read_bytes(), np.random.default_rng(0)
+    damaged = tmp_path / "damaged.onnx"
+    refused = 0
+    for cut in range(60):
+        data = bytearray(whole[: random.integers(len(whole))] if cut % 4 == 0 else whole)
+        for place in random.integers(len(data), size=20):
+            data[place] ^= 1 << random.integers(8)
+        damaged.write_bytes(data)
+        with suppress(MtpkdError):
+            OnnxRuntime(damaged, threads=1)
+            refused -= 1
+        refused += 1
+    assert refused > 20
+    damaged.write_bytes(whole.replace(b"windows", b"w\xffndows"))
+    with pytest.raises(MtpkdError, match=r"damaged\.onnx is not a graph .*'utf-8' codec.*export it again"):
+        OnnxRuntime(damaged)
+    assert "EP Error" not in capfd.readouterr().out
 
 
 def test_a_missing_extra_is_named(clips, onnx_files, tmp_path, monkeypatch):
