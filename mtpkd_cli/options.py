@@ -85,10 +85,18 @@ def speak() -> None:
 
 
 def compute_on(device: DeviceName | None) -> None:
-    """Overrule the recipe's device for this command and its worker processes, and say so."""
-    if device is not None:
-        os.environ["MTPKD_DEVICE"] = device.value  # worker processes are told by it, too
-        logging.getLogger("mtpkd").info("device: %s, by --device; what is up to date stays so", device.value)
+    """Overrule the recipe's device for this command and its worker processes, and say so.
+
+    Raises:
+        SettingsError: there is no such device here.
+    """
+    if device is None:
+        return
+    from pipelines.training.device import DEVICE_VARIABLE, accelerator
+
+    os.environ[DEVICE_VARIABLE] = device.value
+    found = accelerator(device.value)
+    logging.getLogger("mtpkd").info("device: %s, by --device; what is up to date stays so", found)
 
 
 def open_workspace(folder: Path | None) -> "tuple[Recipe, Workspace]":
