@@ -5,8 +5,8 @@
 - The step of a student as it is trained (MT-PKDOT, the shipped BioVid recipe's networks and settings), in both
   precisions.
 - The Sinkhorn divergence, forward and backward, against geomloss on the same clouds, interleaved.
-- R3D-18 forward on ten frames of 112x112, bfloat16, channels last, as clips are embedded; and compiled. Its floating
-  point operations are counted by torch; the device's peak is what a product of large bfloat16 matrices reaches on it.
+- R3D-18 forward on ten frames of 112x112, bfloat16, channels last; and compiled. Its floating point operations are
+  counted by torch; the device's peak is what a product of large bfloat16 matrices reaches on it.
 - Training R3D-18 from a shard of face crops against the same steps on a batch that is there already: what the loop
   takes longer, the device waits for its loader.
 
@@ -255,7 +255,7 @@ PARTS = (distillation, transport, embedding, loader)
 
 def table(rows: list[Row]) -> str:
     """The rows, columns under each other."""
-    return "\n".join(f"{what:<46}{value:>16}  {against}" for what, value, against in rows)
+    return "\n".join(f"{what:<42}{value:>15}  {against}" for what, value, against in rows)
 
 
 def main() -> None:

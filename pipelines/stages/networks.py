@@ -51,8 +51,7 @@ def embed_modality(
         )
     normaliser = Normaliser.from_schema(checkpoint.schema["encoders"][modality]["normaliser"])
     reader = ModalityReader(source, normaliser.extended(source, usable), fabric.device)
-    with fabric.autocast():  # it was trained so
-        values, outputs = embed(network, reader, usable, samplings=samplings, seed=(cell.split.seed, cell.split.fold))
+    values, outputs = embed(network, reader, usable, samplings=samplings, seed=(cell.split.seed, cell.split.fold))
     return masked_column(values, outputs, present)
 
 

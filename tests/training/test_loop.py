@@ -101,6 +101,32 @@ def test_the_best_epoch_is_kept_and_training_stops_without_improvement(tmp_path)
     assert float(loss.detach()) == pytest.approx(min(losses))
 
 
+class Watched(Regression):
+    """Notes in which precision the network computes, and what its loss is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen: set[tuple[torch.dtype, torch.dtype, bool]] = set()
+        self.inside = torch.float64
+        self.network[-1].register_forward_hook(self._note)
+
+    def _note(self, module, inputs, output):
+        self.inside = output.dtype
+
+    def loss(self, outputs, truth):
+        self.seen.add((self.inside, outputs.dtype, torch.is_autocast_enabled("cpu")))
+        return super().loss(outputs, truth)
+
+
+def test_mixed_precision_ends_where_the_loss_begins(tmp_path):
+    problem = Watched()
+    fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    history = fit(problem, settings(), context(tmp_path, fabric=fabric))
+    assert problem.seen == {(torch.bfloat16, torch.float32, False)}
+    assert {weight.dtype for weight in problem.network.parameters()} == {torch.float32}
+    assert history[-1]["validation_loss"] < 0.5 * history[0]["validation_loss"]
+
+
 @pytest.mark.parametrize("make", [Regression, Pictures])
 def test_a_resumed_training_ends_with_the_same_weights(make, tmp_path, monkeypatch):
     whole = make()
