@@ -1,17 +1,28 @@
-# The same environment as `make install`, with the command line as entry point.
+# The same environment as `make install`, with the command line as entry point; a CPU and a CUDA variant.
 #   docker build -t mtpkd .
+#   docker build -t mtpkd:cuda --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu128 .
 #   docker run --rm -v "$PWD/data:/mtpkd/data" -v "$PWD/runs:/mtpkd/runs" mtpkd run demo
+# torch brings CUDA's libraries along, so both variants can stand on the same small base; a cluster that wants another
+# gives any Debian or Ubuntu image with Python 3.11 or newer in its packages: --build-arg BASE=nvidia/cuda:TAG
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends make && rm -rf /var/lib/apt/lists/*
+# Where pip finds torch beside its own index, and what is installed beside the main job, as [ray].
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG EXTRAS=
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends make \
+    && { command -v python3 || apt-get install -y -qq --no-install-recommends python3 python3-venv; } \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/mtpkd
 COPY apt-packages.txt constraints.txt pyproject.toml Makefile README.md LICENSE ./
 COPY scripts scripts
 COPY mtpkd_cli mtpkd_cli
 COPY pipelines pipelines
-RUN make install PYTHON=python3 EXTRAS= && rm -rf /var/lib/apt/lists/* /root/.cache \
+# Whoever runs the image, under Apptainer always somebody else, can read it.
+RUN PIP_EXTRA_INDEX_URL=${TORCH_INDEX} make install PYTHON=python3 EXTRAS=${EXTRAS} \
+    && rm -rf /var/lib/apt/lists/* /root/.cache && chmod -R a+rX /opt/mtpkd \
     && useradd --create-home mtpkd && mkdir -p /mtpkd/data /mtpkd/runs && chown -R mtpkd /mtpkd
-ENV PATH=/opt/mtpkd/.venv/bin:$PATH
+# What NVIDIA's container runtime is to bring in; nothing else looks at it.
+ENV PATH=/opt/mtpkd/.venv/bin:$PATH NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER mtpkd
 WORKDIR /mtpkd
 VOLUME ["/mtpkd/data", "/mtpkd/runs"]

@@ -1,6 +1,6 @@
 # Everything a checkout needs, in the few commands that the Dockerfile and .ci/run use too.
 .DEFAULT_GOAL := help
-.PHONY: help system system-test install demo demo-affwild2 test lint docs stress bench clean
+.PHONY: help system system-test install demo demo-affwild2 test lint docs stress bench bench-gpu clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
@@ -49,6 +49,9 @@ stress: install  ## The fault and fuzz suites in full: minutes become an hour
 
 bench: install  ## Measure the claims of benchmarks/README.md
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+bench-gpu: install  ## Measure what a CUDA device makes of it, where there is one
+	$(BIN)/python benchmarks/gpu.py
 
 clean:  ## Remove .venv; runs/ and data/ are yours
 	rm -rf $(VENV)

@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtpkd_cli.options import MetricOption, TrackOption, WorkersOption, WorkspaceOption, open_workspace, speak
+from mtpkd_cli.options import (
+    DeviceOption,
+    MetricOption,
+    TrackOption,
+    WorkersOption,
+    WorkspaceOption,
+    compute_on,
+    open_workspace,
+    speak,
+)
 from pipelines.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -39,6 +48,7 @@ def compare(
     metric: MetricOption = None,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
+    device: DeviceOption = None,
     track: TrackOption = None,
 ) -> None:
     """Run what is stale for every method, fold and seed, and compare with visual only and the controls."""
@@ -48,6 +58,7 @@ def compare(
     from pipelines.stages import compare as stage
 
     speak()
+    compute_on(device)
     recipe, place = open_workspace(workspace)
     shares = _shares(labelled)
     changes: dict[str, object] = {"protocol.seeds": list(range(seeds))}

@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from mtpkd_cli.options import DependenciesOption, TrackOption, WorkersOption, WorkspaceOption, open_workspace, speak
+from mtpkd_cli.options import (
+    DependenciesOption,
+    DeviceOption,
+    TrackOption,
+    WorkersOption,
+    WorkspaceOption,
+    compute_on,
+    open_workspace,
+    speak,
+)
 
 
 def distill(
@@ -14,6 +23,7 @@ def distill(
     ] = None,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
+    device: DeviceOption = None,
     with_dependencies: DependenciesOption = False,
     track: TrackOption = None,
 ) -> None:
@@ -22,6 +32,7 @@ def distill(
     from pipelines.stages import run_before
 
     speak()
+    compute_on(device)
     recipe, place = open_workspace(workspace)
     if with_dependencies:
         run_before("distill", recipe, place, workers=workers, track=track or ())

@@ -7,10 +7,12 @@ import typer
 
 from mtpkd_cli.options import (
     DependenciesOption,
+    DeviceOption,
     MetricOption,
     TrackOption,
     WorkersOption,
     WorkspaceOption,
+    compute_on,
     open_workspace,
     speak,
 )
@@ -24,6 +26,7 @@ def evaluate(
     metric: MetricOption = None,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
+    device: DeviceOption = None,
     with_dependencies: DependenciesOption = False,
     track: TrackOption = None,
     submission: Annotated[
@@ -37,6 +40,7 @@ def evaluate(
     from pipelines.stages import run_before
 
     speak()
+    compute_on(device)
     recipe, place = open_workspace(workspace)
     if metric is not None:
         get_metric(metric, task_of(recipe.corpus))

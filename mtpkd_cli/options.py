@@ -1,6 +1,7 @@
 """What the commands share: their options, which workspace is meant, which recipe it has, and how they speak."""
 
 import logging
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +24,14 @@ class DetectorName(StrEnum):
     face_alignment = "face-alignment"
 
 
+class DeviceName(StrEnum):
+    """What networks are computed on."""
+
+    auto = "auto"
+    cuda = "cuda"
+    cpu = "cpu"
+
+
 class ServiceName(StrEnum):
     """What can show measurements; both keep them in the workspace."""
 
@@ -39,6 +48,10 @@ NewWorkspaceOption = Annotated[
 ]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes to use.", show_default="one a processor")
+]
+DeviceOption = Annotated[
+    DeviceName | None,
+    typer.Option("--device", help="What to compute on; makes nothing stale.", show_default="as in the recipe"),
 ]
 DependenciesOption = Annotated[
     bool, typer.Option("--with-dependencies", help="First run the stages before this one, where they are stale.")
@@ -69,6 +82,21 @@ def speak() -> None:
     logger.setLevel(logging.INFO)
     logger.handlers = [Writer()]
     logger.propagate = False
+
+
+def compute_on(device: DeviceName | None) -> None:
+    """Overrule the recipe's device for this command and its worker processes, and say so.
+
+    Raises:
+        SettingsError: there is no such device here.
+    """
+    if device is None:
+        return
+    from pipelines.training.device import DEVICE_VARIABLE, accelerator
+
+    os.environ[DEVICE_VARIABLE] = device.value
+    found = accelerator(device.value)
+    logging.getLogger("mtpkd").info("device: %s, by --device; what is up to date stays so", found)
 
 
 def open_workspace(folder: Path | None) -> "tuple[Recipe, Workspace]":

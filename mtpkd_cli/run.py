@@ -7,12 +7,14 @@ import typer
 
 from mtpkd_cli.options import (
     RUNS,
+    DeviceOption,
     LabelledOption,
     MaxFailuresOption,
     MetricOption,
     NewWorkspaceOption,
     TrackOption,
     WorkersOption,
+    compute_on,
     speak,
 )
 
@@ -32,6 +34,7 @@ def run(
     labelled: LabelledOption = None,
     metric: MetricOption = None,
     workers: WorkersOption = None,
+    device: DeviceOption = None,
     max_failures: MaxFailuresOption = 0.05,
     track: TrackOption = None,
 ) -> None:
@@ -44,6 +47,7 @@ def run(
     from pipelines.workspace import Workspace
 
     speak()
+    compute_on(device)
     changes: dict[str, object] = {} if root is None else {"corpus.root": str(root)}
     changes |= {} if labelled is None else {"protocol.labelled": labelled}
     chosen = override_recipe(load_recipe(recipe, tuple(settings or ())), **changes)

@@ -38,7 +38,7 @@ def alignment_term(
         adapted_output: (B, C) logits of the adapter's head, for `kl`.
         joint_output: (B, C) logits of the joint teacher, for `kl`.
         temperature: softening of the logits, for `kl`.
-        present: (B,) bool, samples that have the modality; None counts all.
+        present: samples that have the modality (default: all), (B,) bool, or (K,) row numbers: no device is waited for.
 
     Returns:
         (), non-negative up to rounding, zero when both agree or no sample has the modality.

@@ -10,6 +10,7 @@
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import ClassVar, Literal, Protocol
@@ -17,6 +18,9 @@ from typing import ClassVar, Literal, Protocol
 import torch
 
 from pipelines.recipe import DistillationSettings, Task
+
+ANY = "any teacher"
+"""In place of a teacher's name: whichever knows a sample."""
 
 
 class StudentPrediction(Protocol):
@@ -39,6 +43,8 @@ class TeacherView:
         outputs: (B, N, C), logits or continuous values.
         losses: (B, N), task loss of a teacher that was not trained on the sample; NaN where unknown.
         present: (B, N) bool, False where a teacher lacks a modality of the clip; its other entries are then ignored.
+        rows: what `known` returns, by name, where whoever made the batch could tell it on the host: counting on a
+            device what is present would make every step wait for it.
     """
 
     names: tuple[str, ...]
@@ -46,6 +52,14 @@ class TeacherView:
     outputs: torch.Tensor
     losses: torch.Tensor
     present: torch.Tensor
+    rows: Mapping[str, torch.Tensor] | None = None
+
+    def known(self, name: str = ANY) -> torch.Tensor:
+        """(K,) int64: the samples that a teacher knows, or that any knows. Waits for a device without `rows`."""
+        if self.rows is not None and name in self.rows:
+            return self.rows[name]
+        present = self.present.any(1) if name == ANY else self.present[:, self.names.index(name)]
+        return present.nonzero().squeeze(1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,7 +112,7 @@ def joint_pairs(student: StudentPrediction, view: TeacherView) -> tuple[Predicti
     if JOINT not in view.names:
         raise SettingsError(f"the method needs a teacher of all modalities; there are {', '.join(view.names)}")
     joint = view.names.index(JOINT)
-    known = view.present[:, joint]
+    known = view.known(JOINT)
     theirs = (view.embeddings[known, joint].detach(), view.outputs[known, joint].detach())
     return _prediction(student.embedding[known], student.output[known]), _prediction(*theirs)
 

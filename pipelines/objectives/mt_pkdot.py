@@ -41,7 +41,7 @@ class MtPkdot(StructuralDistillation):
     def _elect(self, student: StudentPrediction, view: TeacherView) -> tuple[Compared, torch.Tensor]:
         """What is compared, and (N,) how many samples each teacher speaks for."""
         teacher, counts = select_teacher(view, self.settings.selection)
-        known = view.present.any(1)
+        known = view.known()
         return Compared(known=known, student=student.embedding[known], teacher=teacher[known]), counts
 
     def distil(self, student: StudentPrediction, view: TeacherView) -> Distilled:

@@ -28,8 +28,7 @@ class Pkdot(StructuralDistillation):
     def compared(self, student: StudentPrediction, view: TeacherView) -> Compared:
         """See StructuralDistillation."""
         ours, theirs = joint_pairs(student, view)
-        known = view.present[:, view.names.index(JOINT)]
-        return Compared(known=known, student=ours.embedding, teacher=theirs.embedding)
+        return Compared(known=view.known(JOINT), student=ours.embedding, teacher=theirs.embedding)
 
     def distil(self, student: StudentPrediction, view: TeacherView) -> Distilled:
         """See Distillation."""

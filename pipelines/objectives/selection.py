@@ -62,8 +62,10 @@ def select_teacher(view: TeacherView, selection: str) -> tuple[torch.Tensor, tor
 
 def _batch_means(losses: torch.Tensor, names: tuple[str, ...]) -> torch.Tensor:
     """(N,) mean of the known losses; where there is none, a value that loses to every known one."""
-    stand_in = torch.tensor([_UNKNOWN / 2 if name == JOINT else _UNKNOWN for name in names], device=losses.device)
     means = losses.nanmean(0)
+    stand_in = torch.full_like(means, _UNKNOWN)
+    if JOINT in names:
+        stand_in[names.index(JOINT)] = _UNKNOWN / 2
     return torch.where(means.isnan(), stand_in, means)
 
 

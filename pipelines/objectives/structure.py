@@ -14,7 +14,14 @@ import torch
 from pipelines.objectives.base import Objective, StudentPrediction, TeacherView
 from pipelines.objectives.distillation import Distillation
 from pipelines.recipe import DistillationSettings
-from pipelines.transport import anchored_rows, centroid_loss, row_divergence, similarity_matrix, transport_plan
+from pipelines.transport import (
+    anchored_rows,
+    centroid_loss,
+    diameter_bound,
+    row_divergence,
+    similarity_matrix,
+    transport_plan,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +45,7 @@ class Compared:
     """The embeddings whose arrangements are compared.
 
     Attributes:
-        known: (B,) bool, the K samples that the teacher knows.
+        known: (K,) int64, the samples that the teacher knows.
         student: (K, D).
         teacher: (K, D'), without gradient.
     """
@@ -90,7 +97,13 @@ class StructuralDistillation(Distillation):
         plan = torch.zeros_like(similarities[0])
         if len(plan):
             plan = _plan(*anchored_rows(*similarities, self.settings.anchors), self.settings)
-        return Arrangement(known=pair.known, student=similarities[0], teacher=similarities[1], plan=plan)
+        known = torch.zeros(len(student.output), dtype=torch.bool, device=pair.known.device)
+        return Arrangement(
+            known=known.index_fill_(0, pair.known, True),
+            student=similarities[0],
+            teacher=similarities[1],
+            plan=plan,
+        )
 
 
 def transports(objective: Objective) -> TypeGuard[StructuralDistillation]:
@@ -129,7 +142,8 @@ def compare_structure(student: torch.Tensor, teacher: torch.Tensor, settings: Di
 
 
 def _plan(student_rows: torch.Tensor, teacher_rows: torch.Tensor, settings: DistillationSettings) -> torch.Tensor:
-    return transport_plan(student_rows, teacher_rows, blur=settings.blur, mode="fast")
+    diameter = diameter_bound(student_rows)
+    return transport_plan(student_rows, teacher_rows, blur=settings.blur, mode="fast", diameter=diameter)
 
 
 def row_distance(student_rows: torch.Tensor, teacher_rows: torch.Tensor) -> torch.Tensor:

@@ -193,6 +193,8 @@ class TrainingSettings(Settings):
     """`auto` takes a CUDA device where there is one."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Lightning Fabric's name of the floating point precision."""
+    compiled: bool = False
+    """Compile encoders on a CUDA device, which costs time at the start; `make bench-gpu` tells what it brings there."""
     threads: Annotated[int, Field(ge=1)] = 1
     """CPU threads of one process; results are bitwise equal only for an equal number."""
     teachers: OptimisationSettings = OptimisationSettings()

@@ -187,6 +187,8 @@ class Cell:
             "training.device": training["device"],
             "training.threads": training["threads"],
         }
+        if training["compiled"]:  # named only then: what was made before the setting existed stays up to date
+            keys["training.compiled"] = True
         if self.recipe.windows.kind == "sliding":
             keys["windows"] = values["windows"]
         if self.label_scale is not None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipelines.cache.embeddings import EmbeddingStore, read_embeddings
-from pipelines.errors import LeakageError, SettingsError
+from pipelines.errors import LeakageError
 from pipelines.protocols.audit import Evidence, Purpose
 from pipelines.protocols.splits import Fit
 from pipelines.recipe import OptimisationSettings, Recipe
@@ -18,6 +18,7 @@ from pipelines.stages.cells import Cell
 from pipelines.stages.execution import Job, default_workers
 from pipelines.stages.tracking import RUN_DIGITS, Measurement
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from pipelines.training.device import accelerator
 from pipelines.training.loop import FitContext, Problem, fit
 from pipelines.training.samples import Sample
 from pipelines.training.seeding import derive_seed, make_deterministic
@@ -34,19 +35,14 @@ def fabric_for(recipe: Recipe) -> "Fabric":
     from lightning_fabric import Fabric
 
     make_deterministic(recipe.training.threads)
-    return Fabric(accelerator=_accelerator(recipe), devices=1, precision=recipe.training.precision)
+    device = accelerator(recipe.training.device)
+    return Fabric(accelerator=device, devices=1, precision=recipe.training.precision)
 
 
 def training_workers(recipe: Recipe) -> int:
     """Processes for a training stage: as many as the processors carry, but one for a graphics card."""
-    return 1 if _accelerator(recipe) == "cuda" else max(1, default_workers() // recipe.training.threads)
-
-
-def _accelerator(recipe: Recipe) -> str:
-    device, there = recipe.training.device, torch.cuda.is_available()
-    if device == "cuda" and not there:
-        raise SettingsError("training.device = 'cuda': torch finds no CUDA device here; use auto or cpu")
-    return "cuda" if there and device != "cpu" else "cpu"
+    device = accelerator(recipe.training.device)
+    return 1 if device == "cuda" else max(1, default_workers() // recipe.training.threads)
 
 
 def train(

@@ -16,6 +16,7 @@ from pipelines.stages.cells import Cell
 from pipelines.stages.fitting import fabric_for
 from pipelines.stages.forests import group_numbers, restore_forest
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
+from pipelines.training.device import prepare_encoder
 from pipelines.training.normalisation import Normaliser
 from pipelines.training.problems.encoder import ModalityReader, embed
 from pipelines.training.restoring import restore_teacher
@@ -39,6 +40,7 @@ def embed_modality(
     """Embeddings and outputs of any samples by a trained encoder; NaN and not present where the modality is not."""
     fabric = fabric_for(cell.recipe)
     network = restore_teacher(checkpoint, modality, prefix).to(fabric.device)
+    prepare_encoder(network.encoder, fabric.device, compiled=cell.recipe.training.compiled)
     source = make_source(cell.workspace, cell.recipe, modality)
     present = np.array([source.is_usable(row) for row in rows], bool)
     usable = [row for row, there in zip(rows, present, strict=True) if there]

@@ -23,6 +23,7 @@ from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import embed_modality, encoder_schema
 from pipelines.stages.tracking import tracked
 from pipelines.training.checkpoints import load_checkpoint
+from pipelines.training.device import prepare_encoder
 from pipelines.training.normalisation import fit_normaliser, normalisation_keys, scope_of
 from pipelines.training.restoring import make_teacher
 from pipelines.training.sources import make_source, placement_keys
@@ -106,9 +107,11 @@ def _train_encoder(unit: FitUnit, modality: str, job: Job) -> dict[str, Any]:
     name = f"{fit.name}: teacher {modality}"
 
     def build(fabric: "Fabric") -> EncoderProblem:
+        network = make_teacher(recipe, modality, cell.task, shape)
+        prepare_encoder(network.encoder, fabric.device, compiled=recipe.training.compiled)
         return EncoderProblem(
             name=name,
-            network=make_teacher(recipe, modality, cell.task, shape),
+            network=network,
             reader=ModalityReader(source, normaliser, fabric.device),
             train=[row for row in train_rows if row.label is not None],
             validation=[row for row in validation_rows if row.label is not None],

@@ -232,11 +232,20 @@ def _restore(context: FitContext, problem: Problem, optimizer: Any, progress: _P
     problem.observed = _by_number(checkpoint.part("observed"))
     moments = _by_number(checkpoint.part("optimizer"))
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    _lay_out_moments(optimizer)
     for name, value in checkpoint.schema["progress"].items():
         setattr(progress, name, value)
     for row in progress.history:  # whoever keeps them may have been killed before they came
         context.log(row)
     return checkpoint.part("best")
+
+
+def _lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Bring loaded moments into the memory layout of their weights: fused AdamW pairs them by place in memory."""
+    for weight, moments in optimizer.state.items():
+        for name, values in moments.items():
+            if values.shape == weight.shape:
+                moments[name] = torch.empty_like(weight).copy_(values)
 
 
 def _by_number(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:

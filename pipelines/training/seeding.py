@@ -5,6 +5,7 @@ another order or in another process draws the same numbers.
 """
 
 import hashlib
+import os
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ def make_deterministic(threads: int) -> None:
     On CUDA an operation without a deterministic version warns instead of failing: bitwise equality is promised on the
     CPU only.
     """
+    # cuBLAS reads it when it starts; without it every matrix product warns that it may not repeat.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False

@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from threading import Lock
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -43,11 +44,7 @@ _OPEN_AT_ONCE = 512
 """Half of what Linux lets a process have open; the groups of most corpora are fewer."""
 
 
-class _Closable(Protocol):
-    def close(self) -> None: ...
-
-
-Shard = TypeVar("Shard", bound=_Closable)
+Shard = TypeVar("Shard")
 
 
 class OpenShards(Generic[Shard]):
@@ -56,15 +53,17 @@ class OpenShards(Generic[Shard]):
     def __init__(self, workspace: Workspace, kind: str, open_shard: Callable[[Path], Shard]) -> None:
         self._path, self._open = partial(workspace.shard, kind), open_shard
         self._known: dict[str, Shard] = {}
+        self._lock = Lock()  # batches are read ahead by several threads
 
     def __getitem__(self, group: str) -> Shard:
-        shard = self._known.pop(group, None)
-        if shard is None:
-            shard = self._open(self._path(group))
-        self._known[group] = shard
-        if len(self._known) > _OPEN_AT_ONCE:
-            self._known.pop(next(iter(self._known))).close()
-        return shard
+        with self._lock:
+            shard = self._known.pop(group, None)
+            if shard is None:
+                shard = self._open(self._path(group))
+            self._known[group] = shard
+            if len(self._known) > _OPEN_AT_ONCE:
+                self._known.pop(next(iter(self._known)))  # closed with its last reader
+            return shard
 
 
 class FaceSource(Source):

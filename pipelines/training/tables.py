@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pipelines.cache.embeddings import Column, EmbeddingStore
 from pipelines.recipe import SlidingWindows, Task, Windows
+from pipelines.training.device import to_device
 from pipelines.training.samples import Sample, window_name
 
 
@@ -20,16 +21,18 @@ class Targets:
     labelled: Tensor
 
     def __getitem__(self, rows: Tensor) -> "Targets":
+        rows = to_device(rows, self.target.device)
         return Targets(self.target[rows], self.labelled[rows])
 
 
 def make_targets(samples: Sequence[Sample], task: Task, device: torch.device | str) -> Targets:
     """Labels of samples in the given order."""
     none, kind = (0, torch.int64) if task.kind == "classes" else ((0.0,) * task.num_outputs, torch.float32)
-    target = torch.tensor([none if s.label is None else s.label for s in samples], dtype=kind, device=device)
+    target = torch.tensor([none if s.label is None else s.label for s in samples], dtype=kind)
     if task.kind == "continuous":
         target = target.reshape(-1, task.num_outputs)
-    return Targets(target, torch.tensor([s.label is not None for s in samples], dtype=torch.bool, device=device))
+    labelled = torch.tensor([s.label is not None for s in samples], dtype=torch.bool)
+    return Targets(to_device(target, device), to_device(labelled, device))
 
 
 class EmbeddingTable:
@@ -61,7 +64,8 @@ class EmbeddingTable:
         taken = {name: store.columns[name] for name in columns}
         self.rows = tuple(rows)
         self.targets = make_targets(rows, task, device)
-        self.present = {name: torch.from_numpy(column.present[own]).to(device) for name, column in taken.items()}
+        self._known = {name: torch.from_numpy(column.present[own]) for name, column in taken.items()}
+        self.present = {name: known.to(device) for name, known in self._known.items()}
         self._there = {n: torch.from_numpy(c.present[context] & (context >= 0)).to(device) for n, c in taken.items()}
         self._own, self._context = (torch.from_numpy(index).to(device) for index in (own, context.clip(min=0)))
         self._embeddings = {name: torch.from_numpy(column.embeddings).to(device) for name, column in taken.items()}
@@ -86,25 +90,33 @@ class EmbeddingTable:
 
     def draw(self, rows: Tensor, *, jitter: bool) -> Tensor:
         """Uniform numbers in [0, 1) that choose a temporal sampling for each sample; zeros without jitter."""
-        return torch.rand(len(rows)).to(self._device) if jitter else torch.zeros(len(rows), device=self._device)
+        if not jitter:
+            return torch.zeros(len(rows), device=self._device)
+        return to_device(torch.rand(len(rows)), self._device)
 
     def embeddings(self, rows: Tensor, draw: Tensor) -> dict[str, Tensor]:
         """{column: (B, D), or (B, L, D) with a context} at the samplings that `draw` chooses."""
-        index = self._context[rows]
+        index = self._context[to_device(rows, self._device)]
         return {name: _choose(values, index, draw) for name, values in self._embeddings.items()}
 
     def outputs(self, rows: Tensor, draw: Tensor) -> dict[str, Tensor]:
         """{column: (B, O)} of the samples themselves, at the same samplings."""
-        return {name: _choose(values, self._own[rows], draw) for name, values in self._outputs.items()}
+        index = self._own[to_device(rows, self._device)]
+        return {name: _choose(values, index, draw) for name, values in self._outputs.items()}
 
     def presence(self, rows: Tensor) -> dict[str, Tensor]:
         """{column: (B,), or (B, L) with a context, bool}."""
+        rows = to_device(rows, self._device)
         return {name: values[rows] for name, values in self._there.items()}
 
+    def known(self, rows: Tensor, columns: Sequence[str]) -> Tensor:
+        """(B, columns) bool on the host: which samples have which columns themselves. `rows` are on the host, too."""
+        return torch.stack([self._known[name][rows] for name in columns], 1)
+
     def batches(self, batch_size: int, *, shuffle: bool) -> Iterator[Tensor]:
-        """Row numbers, batch by batch; shuffled by torch's seeded generator."""
+        """Row numbers, batch by batch, on the host; shuffled by torch's seeded generator."""
         order = torch.randperm(len(self)) if shuffle else torch.arange(len(self))
-        return iter(order.to(self._device).split(batch_size))
+        return iter(order.split(batch_size))
 
 
 def _neighbours(store: EmbeddingStore, rows: Sequence[Sample], windows: SlidingWindows) -> np.ndarray:

@@ -55,7 +55,7 @@ def sinkhorn_divergence(
     if mode not in get_args(Mode):
         raise ValueError(f"mode = {mode!r}: expected one of {', '.join(get_args(Mode))}")
     x, y, single = _clouds(x, y, blur)
-    steps = None if diameter is None or x.device.type == "cpu" else halvings(diameter / blur)
+    steps = _steps(x, diameter, blur)
     with torch.autocast(x.device.type, enabled=False):
         value: torch.Tensor = _SinkhornDivergence.apply(x, y, blur, mode, steps)  # pyright: ignore[reportAssignmentType]
     return value[0] if single else value
@@ -63,7 +63,12 @@ def sinkhorn_divergence(
 
 @torch.no_grad()
 def transport_plan(
-    x: torch.Tensor, y: torch.Tensor, *, blur: float = 0.1, mode: Literal["fast", "accurate"] = "accurate"
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    blur: float = 0.1,
+    mode: Literal["fast", "accurate"] = "accurate",
+    diameter: float | None = None,
 ) -> torch.Tensor:
     """Entropic optimal transport plan.
 
@@ -72,6 +77,7 @@ def transport_plan(
         y: the same shape.
         blur: square root of the entropic regularisation eps.
         mode: `accurate` converges; `fast` stops where annealing ends, with columns that may be far from 1/B.
+        diameter: as in `sinkhorn_divergence`.
 
     Returns:
         (B, B) or (N, B, B), non-negative, rows and columns of mass 1/B.
@@ -80,13 +86,14 @@ def transport_plan(
         ValueError: as `sinkhorn_divergence`.
     """
     x, y, single = _clouds(x, y, blur)
+    steps = _steps(x, diameter, blur)
     with torch.autocast(x.device.type, enabled=False):
-        x, y, diameter = _centred(x, y)
+        x, y, spread = _centred(x, y)
         there = _costs(x, y)
         costs = torch.stack((there, there.mT), 1)
-        schedule = annealing_schedule(diameter, blur=blur, steps=None)
+        schedule = annealing_schedule(spread, blur=blur, steps=steps)
         buffer = torch.empty_like(costs)
-        partner = torch.tensor([1, 0], device=x.device)
+        partner = torch.arange(1, -1, -1, device=x.device)
         columns, wide = anneal(costs, partner, schedule, buffer)[:, 1:].double(), there.double().unsqueeze(1)
         if mode == "accurate":
             plan = converge_pair(columns, wide, schedule.final.double(), _MISSED[torch.float64])[0].plan
@@ -113,6 +120,11 @@ def _clouds(x: torch.Tensor, y: torch.Tensor, blur: float) -> tuple[torch.Tensor
     dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
     x, y = x.to(dtype), y.to(dtype)
     return (x.unsqueeze(0), y.unsqueeze(0), True) if x.ndim == 2 else (x, y, False)
+
+
+def _steps(x: torch.Tensor, diameter: float | None, blur: float) -> int | None:
+    """Halvings to lay out where a bound on the diameter is known; on the CPU they are counted, which costs nothing."""
+    return None if diameter is None or x.device.type == "cpu" else halvings(diameter / blur)
 
 
 def _centred(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -153,7 +165,8 @@ def _solve(
         return _solve_with_pot(costs, blur)
     schedule = annealing_schedule(diameter, blur=blur, steps=steps)
     buffer = torch.empty_like(costs)
-    partner = torch.tensor([1, 0, 2, 3], device=x.device)
+    own = torch.arange(4, device=x.device)
+    partner = torch.where(own < 2, 1 - own, own)
     potentials = anneal(costs, partner, schedule, buffer)
     if mode == "accurate":
         return _converge(x, y, costs, potentials, schedule.final)

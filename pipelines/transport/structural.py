@@ -41,7 +41,12 @@ def row_divergence(student_rows: torch.Tensor, teacher_rows: torch.Tensor, *, bl
     Returns:
         () divergence.
     """
-    return sinkhorn_divergence(student_rows, teacher_rows, blur=blur, diameter=2 * math.sqrt(student_rows.shape[1]))
+    return sinkhorn_divergence(student_rows, teacher_rows, blur=blur, diameter=diameter_bound(student_rows))
+
+
+def diameter_bound(rows: torch.Tensor) -> float:
+    """How far apart two rows (B, k) in [0, 2] can be."""
+    return 2 * math.sqrt(rows.shape[1])
 
 
 def structural_transport_loss(

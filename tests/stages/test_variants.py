@@ -95,6 +95,18 @@ def test_every_method_trains_through_the_pipeline(kind, request, tmp_path):
         assert (len(parts) > 1) == method.needs_teachers
 
 
+def test_every_method_trains_in_mixed_precision(continuous, tiny_affwild2, tmp_path):
+    """All five stages, on the cache of a finished workspace."""
+    shutil.copytree(continuous.root, tmp_path / "run")
+    workspace = Workspace(tmp_path / "run")
+    recipe = override_recipe(tiny_affwild2, **{"training.precision": "bf16-mixed", "training.teachers.epochs": 1})
+    run_all(recipe, workspace, workers=1)
+    for name in recipe.distillation.methods:
+        with workspace.student(0, 0, name).with_suffix(".history.csv").open() as stream:
+            rows = list(csv.DictReader(stream))
+        assert all(math.isfinite(float(row["validation_loss"])) for row in rows)
+
+
 def test_self_distillation_depends_on_nothing_privileged(finished, crossed_recipe, tmp_path):
     """Neither privileged embeddings nor the aligned teachers nor the hallucination net change a weight."""
     shutil.copytree(finished.root, tmp_path / "run")

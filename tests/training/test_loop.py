@@ -9,6 +9,7 @@ from pipelines.protocols.audit import Evidence
 from pipelines.protocols.splits import Split
 from pipelines.recipe import OptimisationSettings
 from pipelines.training import loop
+from pipelines.training.device import lay_out_weights
 from pipelines.training.judgement import Judgement
 from pipelines.training.loop import Batch, FitContext, Problem, fit, shuffled
 from pipelines.training.seeding import make_deterministic
@@ -50,6 +51,17 @@ class Regression(Problem):
         ]
 
 
+class Pictures(Regression):
+    """The same through a convolution in channels-last memory, as on a CUDA device."""
+
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Sequential(
+            nn.Unflatten(1, (2, 3, 1)), nn.Conv2d(2, 16, (2, 1)), nn.ReLU(), nn.Flatten(), nn.Linear(32, 1)
+        )
+        lay_out_weights(self.network)
+
+
 def context(tmp_path, **changes):
     make_deterministic(1)
     options = {
@@ -89,8 +101,35 @@ def test_the_best_epoch_is_kept_and_training_stops_without_improvement(tmp_path)
     assert float(loss.detach()) == pytest.approx(min(losses))
 
 
-def test_a_resumed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
-    whole = Regression()
+class Watched(Regression):
+    """Notes in which precision the network computes, and what its loss is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen: set[tuple[torch.dtype, torch.dtype, bool]] = set()
+        self.inside = torch.float64
+        self.network[-1].register_forward_hook(self._note)
+
+    def _note(self, module, inputs, output):
+        self.inside = output.dtype
+
+    def loss(self, outputs, truth):
+        self.seen.add((self.inside, outputs.dtype, torch.is_autocast_enabled("cpu")))
+        return super().loss(outputs, truth)
+
+
+def test_mixed_precision_ends_where_the_loss_begins(tmp_path):
+    problem = Watched()
+    fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    history = fit(problem, settings(), context(tmp_path, fabric=fabric))
+    assert problem.seen == {(torch.bfloat16, torch.float32, False)}
+    assert {weight.dtype for weight in problem.network.parameters()} == {torch.float32}
+    assert history[-1]["validation_loss"] < 0.5 * history[0]["validation_loss"]
+
+
+@pytest.mark.parametrize("make", [Regression, Pictures])
+def test_a_resumed_training_ends_with_the_same_weights(make, tmp_path, monkeypatch):
+    whole = make()
     history = fit(whole, settings(), context(tmp_path))
     monkeypatch.setattr(loop, "SAVE_EVERY_S", 0.0)
     done = []
@@ -101,8 +140,8 @@ def test_a_resumed_training_ends_with_the_same_weights(tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(Regression(), settings(), context(tmp_path, advance=kill_in_epoch_five))
-    resumed, trained = Regression(), []
+        fit(make(), settings(), context(tmp_path, advance=kill_in_epoch_five))
+    resumed, trained = make(), []
     assert fit(resumed, settings(), context(tmp_path, advance=trained.append)) == history
     assert torch.equal(weights(resumed), weights(whole))
     assert trained[0] == 5 * 40, "five epochs were not trained again"

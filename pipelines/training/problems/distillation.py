@@ -10,10 +10,11 @@ from torch import Tensor
 
 from pipelines.cache.structure import StructureRecord
 from pipelines.models.student import StudentNetwork, StudentOutput
-from pipelines.objectives.base import DistillationBatch, LossTerms, Objective, TeacherView
+from pipelines.objectives.base import ANY, DistillationBatch, LossTerms, Objective, TeacherView
 from pipelines.objectives.structure import transports
 from pipelines.protocols.audit import Evidence
 from pipelines.recipe import Task
+from pipelines.training.device import to_device
 from pipelines.training.judgement import Judgement, judge
 from pipelines.training.loop import Batch
 from pipelines.training.problems.tabular import TabularProblem
@@ -80,21 +81,25 @@ class DistillationProblem(TabularProblem):
     def _view(self, rows: Tensor, draw: Tensor) -> TeacherView | None:
         if self._teachers is None:
             return None
+        device = self._losses.device
+        known = self._teachers.table.known(rows, self._teachers.names)
+        of = {ANY: known.any(1), **dict(zip(self._teachers.names, known.unbind(1), strict=True))}
         table, names = self._teachers.table, self._teachers.names
         embeddings, outputs, present = table.embeddings(rows, draw), table.outputs(rows, draw), table.presence(rows)
         return TeacherView(
             names=names,
             embeddings=torch.stack([embeddings[name] for name in names], 1),
             outputs=self._said(rows, torch.stack([outputs[name] for name in names], 1)),
-            losses=self._losses[rows],
+            losses=self._losses[to_device(rows, device)],
             present=torch.stack([present[name] for name in names], 1),
+            rows={name: to_device(mask.nonzero().squeeze(1), device) for name, mask in of.items()},
         )
 
     def _said(self, rows: Tensor, outputs: Tensor) -> Tensor:
         """Outputs (B, M, C) of a table, and the out-of-fold ones where there are any."""
         if self._teachers is None or self._teachers.outputs is None:
             return outputs
-        unremembered = self._unremembered[rows]
+        unremembered = self._unremembered[to_device(rows, outputs.device)]
         return torch.where(unremembered.isnan(), outputs, unremembered)
 
     def loss(self, outputs: StudentOutput, truth: DistillationBatch) -> LossTerms:
@@ -109,7 +114,7 @@ class DistillationProblem(TabularProblem):
         """See Problem: what the transport of the probe sees and does, at the first temporal sampling."""
         if not self.probe or not transports(self._objective):
             return {}
-        rows = torch.tensor(self.probe, device=self._train.targets.target.device)
+        rows = torch.tensor(self.probe)
         batch = self.batch(self._train, rows, self._train.draw(rows, jitter=False))
         return vars(self._objective.arrangement(network(*batch.inputs), batch.truth.teachers))
 

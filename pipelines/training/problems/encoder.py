@@ -1,7 +1,8 @@
 """Training one modality's encoder and head on frames, waves, spectrograms or features."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from pipelines.objectives.base import LossTerms
 from pipelines.objectives.task_loss import task_loss
 from pipelines.protocols.audit import Evidence
 from pipelines.recipe import Task
+from pipelines.training.device import channels_last, pinned, read_ahead, reading_threads, to_device
 from pipelines.training.judgement import Judgement, judge
 from pipelines.training.loop import Batch, Problem, shuffled
 from pipelines.training.normalisation import Normaliser
@@ -33,12 +35,26 @@ class ModalityReader:
     device: torch.device | str = "cpu"
 
     def batch(self, rows: Sequence[Sample], draw: tuple[object, ...] | None = None) -> Tensor:
-        """(B, ...) float32. With `draw` (the parts of a seed) the temporal sampling of each sample is jittered."""
+        """(B, ...) float32 on the device. With `draw` (parts of a seed) each sample's temporal sampling is jittered."""
+        return self.place(self.read(rows, draw))
+
+    def batches(self, wanted: Iterable[tuple[Sequence[Sample], tuple[object, ...] | None]]) -> Iterator[Tensor]:
+        """One batch after the other; those to come are read while a CUDA device works on those before."""
+        tasks = (partial(self.read, rows, draw) for rows, draw in wanted)
+        for values in read_ahead(tasks, reading_threads(self.device)):
+            yield self.place(values)
+
+    def place(self, values: Tensor) -> Tensor:
+        """What was read, on the device and in its layout."""
+        return channels_last(to_device(values, self.device))
+
+    def read(self, rows: Sequence[Sample], draw: tuple[object, ...] | None = None) -> Tensor:
+        """As `batch`, on the host."""
         clips = []
         for row in rows:
             rng = None if draw is None or not self.source.jitters else generator(*draw, row.name)
             clips.append(self.normaliser(self.source.read(row, rng), row.group))
-        return torch.from_numpy(np.stack(clips)).to(self.device)
+        return pinned(torch.from_numpy(np.stack(clips)), self.device)
 
 
 class EncoderProblem(Problem):
@@ -71,17 +87,17 @@ class EncoderProblem(Problem):
 
     def training_batches(self, epoch: int) -> Iterator[Batch]:
         """See Problem."""
-        for chosen in shuffled(len(self._train), self._batch_size):
-            yield self._batch([self._train[i] for i in chosen.tolist()], (*self._seed, self.name, epoch))
+        parts = [[self._train[i] for i in part.tolist()] for part in shuffled(len(self._train), self._batch_size)]
+        return self._batches(parts, (*self._seed, self.name, epoch))
 
     def validation_batches(self) -> Iterator[Batch]:
         """See Problem."""
-        for start in range(0, len(self._validation), self._batch_size):
-            yield self._batch(self._validation[start : start + self._batch_size], None)
+        starts = range(0, len(self._validation), self._batch_size)
+        return self._batches([self._validation[start : start + self._batch_size] for start in starts], None)
 
-    def _batch(self, rows: Sequence[Sample], draw: tuple[object, ...] | None) -> Batch:
-        values = self._reader.batch(rows, draw)
-        return Batch(inputs=(values,), truth=make_targets(rows, self._task, self._reader.device), size=len(rows))
+    def _batches(self, parts: Sequence[Sequence[Sample]], draw: tuple[object, ...] | None) -> Iterator[Batch]:
+        for rows, values in zip(parts, self._reader.batches((rows, draw) for rows in parts), strict=True):
+            yield Batch(inputs=(values,), truth=make_targets(rows, self._task, self._reader.device), size=len(rows))
 
     def loss(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> LossTerms:
         """See Problem."""
@@ -112,12 +128,20 @@ def embed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings (N, V, D) and outputs (N, V, C) of N > 0 samples: the first sampling regular, the others jittered."""
     network.eval()
+    starts = range(0, len(rows), _EMBEDDED_AT_ONCE)
+    wanted = (
+        (rows[start : start + _EMBEDDED_AT_ONCE], None if view == 0 else (*seed, "sampling", view))
+        for start in starts
+        for view in range(samplings)
+    )
+    views = (network(values) for values in reader.batches(wanted))
     embeddings, outputs = [], []
-    for start in range(0, len(rows), _EMBEDDED_AT_ONCE):
-        part = rows[start : start + _EMBEDDED_AT_ONCE]
-        views = [
-            network(reader.batch(part, None if view == 0 else (*seed, "sampling", view))) for view in range(samplings)
-        ]
-        embeddings.append(torch.stack([view[0] for view in views], 1).float().cpu().numpy())
-        outputs.append(torch.stack([view[1] for view in views], 1).float().cpu().numpy())
-    return np.concatenate(embeddings), np.concatenate(outputs)
+    for group in zip(*[views] * samplings, strict=True):  # all samplings of the same samples
+        embeddings.append(torch.stack([view[0] for view in group], 1).float())
+        outputs.append(torch.stack([view[1] for view in group], 1).float())
+    # Only now: to fetch a batch is to wait for it.
+    return _fetched(embeddings), _fetched(outputs)
+
+
+def _fetched(parts: Sequence[Tensor]) -> np.ndarray:
+    return np.concatenate([part.cpu().numpy() for part in parts])

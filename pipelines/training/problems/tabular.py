@@ -32,7 +32,11 @@ class TabularProblem(Problem):
 
     @abstractmethod
     def batch(self, table: EmbeddingTable, rows: Tensor, draw: Tensor) -> Batch:
-        """The batch of some rows of a table, at the temporal samplings that `draw` chooses."""
+        """The batch of some rows (B,) of a table, at the temporal samplings that `draw` (B,) chooses.
+
+        Rows are numbers on the host, so that nobody waits for a device to learn which samples lack what; the rest is
+        where the table is.
+        """
 
     def training_batches(self, epoch: int) -> Iterator[Batch]:
         """See Problem."""
