@@ -1,6 +1,17 @@
 """`mtpkd train-teachers`: stage 2."""
 
-from mtpkd_cli.options import DependenciesOption, TrackOption, WorkersOption, WorkspaceOption, open_workspace, speak
+from mtpkd_cli.options import (
+    DependenciesOption,
+    DevicesOption,
+    NodesOption,
+    StrategyName,
+    StrategyOption,
+    TrackOption,
+    WorkersOption,
+    WorkspaceOption,
+    open_workspace,
+    speak,
+)
 
 
 def train_teachers(
@@ -8,13 +19,18 @@ def train_teachers(
     workers: WorkersOption = None,
     with_dependencies: DependenciesOption = False,
     track: TrackOption = None,
+    devices: DevicesOption = None,
+    nodes: NodesOption = None,
+    strategy: StrategyOption = StrategyName.ddp,
 ) -> None:
     """Cache -> a teacher a modality, the joint teacher, embeddings and the hallucination net."""
     from pipelines.stages import run_before
     from pipelines.stages import train_teachers as stage
+    from pipelines.stages.team import assembled
 
     speak()
     recipe, place = open_workspace(workspace)
-    if with_dependencies:
-        run_before("train-teachers", recipe, place, workers=workers, track=track or ())
-    stage.run(recipe, place, workers=workers, track=track or ())
+    with assembled(recipe, devices=devices, nodes=nodes, workers=workers) as team:
+        if with_dependencies:
+            run_before("train-teachers", recipe, place, workers=workers, track=track or (), team=team)
+        stage.run(recipe, place, workers=workers, track=track or (), team=team)

@@ -80,7 +80,8 @@ class EncoderProblem(Problem):
             yield self._batch(self._validation[start : start + self._batch_size], None)
 
     def _batch(self, rows: Sequence[Sample], draw: tuple[object, ...] | None) -> Batch:
-        values = self._reader.batch(rows, draw)
+        own = self.share.of(rows)
+        values = self._reader.batch(own or rows[:1], draw)[: len(own)]  # of none the shape is not known
         return Batch(inputs=(values,), truth=make_targets(rows, self._task, self._reader.device), size=len(rows))
 
     def loss(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> LossTerms:
