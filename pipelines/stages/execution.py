@@ -139,11 +139,7 @@ def run_units(
     log.info("%s: %d of %d to make\n  %s", label, len(pending), len(units), first)
     started = time.monotonic()
     with tqdm(total=cost, desc=label, unit="clip", disable=None, bar_format=_BAR, delay=1, leave=False) as bar:
-        hear = partial(_hear, bar, keep)
-        if team is not None:
-            _work_together(pending, artifacts_of, team, hear)
-        else:
-            _work(pending, artifacts_of, min(workers, len(pending)), hear, supervision)
+        _work(pending, artifacts_of, min(workers, len(pending)), partial(_hear, bar, keep), supervision, team)
     log.info("%s: done in %.0f s", label, time.monotonic() - started)
     return len(pending)
 
@@ -220,7 +216,11 @@ def _work(
     workers: int,
     hear: Send,
     supervision: Supervision | None,
+    team: Team | None,
 ) -> None:
+    if team is not None:
+        _work_together(units, artifacts_of, team, hear)
+        return
     if workers > (supervision is None):
         _run_in_processes(units, artifacts_of, workers, hear, supervision)
         return

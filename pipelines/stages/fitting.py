@@ -65,7 +65,7 @@ def train(
     calibrate: Callable[[Checkpoint], dict[str, Any]] | None = None,
     beside: Callable[[Problem, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Train a problem and write its checkpoint; of several processes that train it together, the first one writes.
+    """Train a problem and write its checkpoint, which of a team the first process does; returns its sidecar's details.
 
     Args:
         name: unique within the cell; seeds the initial weights.
@@ -74,9 +74,6 @@ def train(
         state: the tensors to write; by default those of the problem's network.
         calibrate: finds what the checkpoint tells under `calibration`, from what it holds beside that.
         beside: writes what else belongs to the checkpoint, told after how many epochs its weights were kept.
-
-    Returns:
-        Details for the sidecar: epochs, the best one, its validation loss.
     """
     context = _context(cell, job, model=schema.get("method", name.removeprefix("full: ")))
     torch.manual_seed(derive_seed(cell.split.seed, cell.split.fold, name, "initial weights"))
@@ -98,6 +95,7 @@ def train(
 
 
 def _details(history: list[dict[str, float]], team: Team | None) -> dict[str, Any]:
+    """For the sidecar: epochs, the best one, its validation loss, and how many processes trained."""
     best = min(history, key=lambda row: row["validation_loss"])
     found = {"epochs": len(history), "best_epoch": best["epoch"], "validation_loss": best["validation_loss"]}
     return found if team is None else {**found, "processes": team.size}

@@ -183,7 +183,7 @@ def _train_epoch(
             group["lr"] = rate
         with problem.share.own_noise(clips, context.fabric.device):
             outputs = network(*batch.inputs)
-        terms = problem.loss(problem.share.gathered(outputs, batch.size, context.fabric), batch.truth)
+        terms = problem.loss(problem.share.gathered(outputs, batch.size), batch.truth)
         optimizer.zero_grad()
         context.fabric.backward(terms.total)
         context.fabric.clip_gradients(network, optimizer, max_norm=settings.gradient_clip, error_if_nonfinite=False)
@@ -206,7 +206,7 @@ def _validate(problem: Problem, network: Any, fabric: "Fabric") -> float:
     network.eval()
     validation = Validation()
     for batch in problem.validation_batches():
-        outputs = problem.share.gathered(network(*batch.inputs), batch.size, fabric)
+        outputs = problem.share.gathered(network(*batch.inputs), batch.size)
         validation.add(problem.judge(outputs, batch.truth), batch.size)
     return problem.share.agreed(validation.loss, fabric)
 

@@ -3,8 +3,8 @@
 - Every process draws the same batches and knows the labels and teachers of all their samples. It passes its own share
   through the network, gathers what all made of theirs, and computes the loss of the whole batch. So nothing that is
   computed of a batch (similarities, a concordance, the best teacher, a mean over labelled samples) knows of processes.
-- The gradient of a gather is summed over the processes, each of which has the same loss; DDP then averages gradients
-  over the processes. Both cancel, exactly.
+- What is differentiated is the sum of the losses of all N processes, which are equal: the gradient of a gather is N
+  times that of one process's loss, without another word between them. DDP then averages over N.
 - Batch normalisation takes its moments over the whole batch. torch's SyncBatchNorm does so on graphics cards only.
 - Every process draws its own dropout, aside from the generator that all draw batches from. With dropout a training on
   two processes is another sample of the same training on one; without, it differs in rounding only.
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipelines.training.seeding import derive_seed
@@ -46,23 +47,22 @@ class Share:
         """Inputs of a network: tensors (B, ...), alone or in mappings and tuples, with this process's samples only."""
         return inputs if self.size == 1 else _each(self.of, inputs)
 
-    def gathered(self, outputs: Any, count: int, fabric: "Fabric") -> Any:
+    def gathered(self, outputs: Any, count: int) -> Any:
         """What the network made of a whole batch, in its order, from what it made of this process's share.
 
         Args:
             outputs: tensors (b, ...), alone or in mappings and tuples.
             count: samples B of the whole batch.
-            fabric: launched, on all processes.
 
         Returns:
             The same with (B, ...), equal on all processes; with gradient.
         """
-        return outputs if self.size == 1 else _each(partial(self._gather, count=count, fabric=fabric), outputs)
+        return outputs if self.size == 1 else _each(partial(self._gather, count=count), outputs)
 
-    def _gather(self, part: Tensor, *, count: int, fabric: "Fabric") -> Tensor:
+    def _gather(self, part: Tensor, *, count: int) -> Tensor:
         largest = -(-count // self.size)  # all must send as many
         padding = part.new_zeros(largest - len(part), *part.shape[1:])
-        parts: Any = fabric.all_gather(torch.cat((part, padding)), sync_grads=True)
+        parts: Any = _Gather.apply(torch.cat((part, padding)), self)
         lengths = [len(range(count)[self._bounds(count, rank)]) for rank in range(self.size)]
         return torch.cat([parts[rank, :length] for rank, length in enumerate(lengths)])
 
@@ -91,6 +91,37 @@ class Share:
             yield
 
 
+class _Gather(Function):
+    """(b, ...) of every process -> (N, b, ...)."""
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor, share: Share) -> Tensor:
+        ctx.share = share
+        parts = [torch.empty_like(part) for _ in range(share.size)]
+        torch.distributed.all_gather(parts, part)
+        return torch.stack(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0][ctx.share.rank] * ctx.share.size, None
+
+
+class _Sum(Function):
+    """The sum over all processes; so is that of the gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
 def _each(function: Callable[[Tensor], Tensor], values: Any) -> Any:
     """Of tensors, alone or in mappings and (named) tuples."""
     if isinstance(values, Tensor):
@@ -99,6 +130,11 @@ def _each(function: Callable[[Tensor], Tensor], values: Any) -> Any:
         return {name: _each(function, value) for name, value in values.items()}
     made = [_each(function, value) for value in values]
     return type(values)(*made) if hasattr(values, "_fields") else tuple(made)
+
+
+def _total(value: Tensor) -> Tensor:
+    total: Any = _Sum.apply(value)
+    return total
 
 
 class GlobalBatchNorm(_BatchNorm):
@@ -121,16 +157,14 @@ class GlobalBatchNorm(_BatchNorm):
         """(b, C, ...) -> (b, C, ...), b of this process; it may be 0."""
         if not self.training:
             return super().forward(input)
-        from torch.distributed.nn.functional import all_reduce
-
         over = (0, *range(2, input.dim()))
         shape = (1, -1, *[1] * (input.dim() - 2))
         values = input.to(torch.promote_types(input.dtype, torch.float32))
         count = values.new_tensor(values.numel() // self.num_features)
         torch.distributed.all_reduce(count)
-        mean = all_reduce(values.sum(over)) / count
+        mean = _total(values.sum(over)) / count
         centred = values - mean.view(shape)
-        variance = all_reduce(centred.square().sum(over)) / count
+        variance = _total(centred.square().sum(over)) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1).clamp_min(1))
         scale = (variance + self.eps).rsqrt() * self.weight
         return (centred * scale.view(shape) + self.bias.view(shape)).to(input.dtype)
