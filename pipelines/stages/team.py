@@ -12,6 +12,7 @@ calibration) the first one does alone.
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -106,13 +107,14 @@ def assembled(
         team = Team(_launched(recipe, devices, nodes))
         if not team.leads:
             logging.getLogger("mtpkd").setLevel(logging.ERROR)
-        try:
+    try:
+        with _losses_told():
             yield team
             team.wait()
-        except MtpkdError as error:
-            if not team.leads:
-                error.args = (f"process {team.rank}: {error}",)
-            raise
+    except MtpkdError as error:
+        if not team.leads:
+            error.args = (f"process {team.rank}: {error}",)
+        raise
     import torch.distributed
 
     torch.distributed.destroy_process_group()
@@ -138,8 +140,7 @@ def _launched(recipe: Recipe, devices: int, nodes: int) -> "Fabric":
         raise SettingsError(f"--devices {devices}: torch finds {torch.cuda.device_count()} CUDA devices here")
     if nodes > 1 and not any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "NODE_RANK")):
         raise SettingsError(f"--nodes {nodes}: start the same command on every node, with torchrun or srun")
-    logger = logging.getLogger("lightning_fabric")
-    logger.addFilter(_only_deaths)
+    _quieten()
     try:
         fabric = Fabric(
             accelerator=accelerator,
@@ -154,8 +155,16 @@ def _launched(recipe: Recipe, devices: int, nodes: int) -> "Fabric":
     return fabric
 
 
+def _quieten() -> None:
+    """Of what Fabric tells, keep that a process ended for which it ends all others, in our words; no hint of DDP's."""
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    launcher = logging.getLogger("lightning_fabric.strategies.launchers.subprocess_script")
+    launcher.setLevel(logging.INFO)
+    launcher.addFilter(_only_deaths)
+
+
 def _only_deaths(record: logging.LogRecord) -> bool:
-    """Of what Fabric says: that a process ended for which it ends all others, in our words."""
     if "terminated with code" not in record.getMessage():
         return record.levelno >= logging.WARNING
     record.msg, record.args = f"mtpkd: error: {_ENDED}", ()
