@@ -7,11 +7,13 @@ calibration) the first one does alone.
 
 - Two groups: the collectives of a training run on the devices and end in an error when nothing is heard for
   SILENCE; decisions and waits go over gloo and have all the time that the first process may need alone.
-- A process that ends takes its connections along, which ends whatever the others wait for; they say so.
+- A process that ends takes its connections along, which ends whatever the others wait for; they say so. torchrun may
+  be faster and tell them to end.
 """
 
 import logging
 import os
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -105,6 +107,7 @@ def assembled(
         )
     with _losses_told():
         team = Team(_launched(recipe, devices, nodes))
+        signal.signal(signal.SIGTERM, _told_to_end)
         if not team.leads:
             logging.getLogger("mtpkd").setLevel(logging.ERROR)
     try:
@@ -153,6 +156,13 @@ def _launched(recipe: Recipe, devices: int, nodes: int) -> "Fabric":
     except ValueError as error:  # torchrun or Slurm started others than were asked for
         raise SettingsError(f"--devices {devices} --nodes {nodes}: {error}") from None
     return fabric
+
+
+def _told_to_end(*_: object) -> None:
+    raise MtpkdError(
+        "told to end (SIGTERM), as torchrun and Slurm do when another process of a training ended, or when time is up: "
+        "run the same command again, it goes on where it stopped"
+    )
 
 
 def _quieten() -> None:

@@ -58,7 +58,7 @@ CASES = [
     "joint-cross-attention",
     "hallucination",
     "resnet-18",
-    "r3d-18",
+    "frames",
 ]
 
 
