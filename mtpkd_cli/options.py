@@ -39,6 +39,12 @@ class ServiceName(StrEnum):
     mlflow = "mlflow"
 
 
+class StrategyName(StrEnum):
+    """How several processes train one model."""
+
+    ddp = "ddp"
+
+
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option("--workspace", help="Folder of the run's files.", show_default="the only one in runs/"),
@@ -60,6 +66,14 @@ TrackOption = Annotated[
     list[ServiceName] | None,
     typer.Option("--track", help="Also send what metrics.csv gets to this service; may be repeated."),
 ]
+DevicesOption = Annotated[
+    int | None,
+    typer.Option("--devices", min=1, help="Processes a machine that train one model.", show_default="1, or torchrun's"),
+]
+NodesOption = Annotated[
+    int | None, typer.Option("--nodes", min=1, help="Machines that train one model.", show_default="1, or torchrun's")
+]
+StrategyOption = Annotated[StrategyName, typer.Option("--strategy", help="How several processes train one model.")]
 MaxFailuresOption = Annotated[float, typer.Option("--max-failures", min=0, max=1, help="Share of clips that may fail.")]
 LabelledOption = Annotated[
     float | None,

@@ -3,6 +3,10 @@
 from mtpkd_cli.options import (
     DependenciesOption,
     DeviceOption,
+    DevicesOption,
+    NodesOption,
+    StrategyName,
+    StrategyOption,
     TrackOption,
     WorkersOption,
     WorkspaceOption,
@@ -18,14 +22,19 @@ def train_teachers(
     device: DeviceOption = None,
     with_dependencies: DependenciesOption = False,
     track: TrackOption = None,
+    devices: DevicesOption = None,
+    nodes: NodesOption = None,
+    strategy: StrategyOption = StrategyName.ddp,
 ) -> None:
     """Cache -> a teacher a modality, the joint teacher, embeddings and the hallucination net."""
     from pipelines.stages import run_before
     from pipelines.stages import train_teachers as stage
+    from pipelines.stages.team import assembled
 
     speak()
     compute_on(device)
     recipe, place = open_workspace(workspace)
-    if with_dependencies:
-        run_before("train-teachers", recipe, place, workers=workers, track=track or ())
-    stage.run(recipe, place, workers=workers, track=track or ())
+    with assembled(recipe, devices=devices, nodes=nodes, workers=workers) as team:
+        if with_dependencies:
+            run_before("train-teachers", recipe, place, workers=workers, track=track or (), team=team)
+        stage.run(recipe, place, workers=workers, track=track or (), team=team)

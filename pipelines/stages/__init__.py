@@ -2,11 +2,14 @@
 
 import importlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.recipe import Recipe
 from pipelines.stages.tracking import check_services
 from pipelines.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pipelines.stages.team import Team
 
 STAGES = {
     "preprocess": "pipelines.stages.preprocess",
@@ -19,13 +22,22 @@ STAGES = {
 
 
 def run_before(
-    stage: str, recipe: Recipe, workspace: Workspace, *, workers: int | None = None, track: Sequence[str] = ()
+    stage: str,
+    recipe: Recipe,
+    workspace: Workspace,
+    *,
+    workers: int | None = None,
+    track: Sequence[str] = (),
+    team: "Team | None" = None,
 ) -> None:
-    """Run what is stale of the stages before one of them; `track` names services."""
+    """Run what is stale of the stages before one of them; `track` names services, a `team` trains together."""
     check_services(track)
     order = list(STAGES)
     for name in order[: order.index(stage)]:
-        _run(name, recipe, workspace, workers=workers, track=track)
+        if name != "preprocess":
+            _run(name, recipe, workspace, workers=workers, track=track, team=team)
+        elif team is None or team.leads:  # it trains nothing; what follows waits for the workspace
+            _run(name, recipe, workspace, workers=workers, track=track)
 
 
 def run_all(

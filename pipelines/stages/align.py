@@ -25,6 +25,7 @@ from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, train, training_workers
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import teacher_column, teacher_embeddings
+from pipelines.stages.team import Team, follows
 from pipelines.stages.tracking import tracked
 from pipelines.stages.train_teachers import artifacts_of as teachers_of
 from pipelines.training.checkpoints import load_checkpoint
@@ -48,10 +49,12 @@ def run(
     workers: int | None = None,
     track: Sequence[str] = (),
     look_back: bool = True,
+    team: Team | None = None,
 ) -> None:
     """Align every stale fit; `track` names services. Raises MissingArtifact before `train-teachers`.
 
     `look_back`: whether to warn of stale teachers, which costs as much as finding what is stale here.
+    `team`: the processes that train each of them together, in place of workers.
     """
     cells = load_cells(recipe, workspace)
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
@@ -60,8 +63,8 @@ def run(
     if look_back:
         warn_of_stale("train-teachers", units, teachers_of, root=workspace.root)
     workers = workers or training_workers(recipe)
-    with tracked("align", recipe, workspace, track) as keep:
-        run_units("align", units, artifacts_of, workers=workers, root=workspace.root, keep=keep)
+    with tracked("align", recipe, workspace, () if follows(team) else track) as keep:
+        run_units("align", units, artifacts_of, workers=workers, root=workspace.root, keep=keep, team=team)
 
 
 def artifacts_of(unit: FitUnit) -> list[Artifact]:
@@ -78,6 +81,7 @@ def artifacts_of(unit: FitUnit) -> list[Artifact]:
         fingerprint=Fingerprint(keys, {**teachers, **embeddings}, cell.split.seed),
         build=partial(_train_adapters, unit),
         cost=cell.count(fit.train) * cell.recipe.training.alignment.epochs,
+        trained=True,
     )
     fingerprint = Fingerprint(
         {"held_out": list(fit.held_out), "says": "losses and outputs"}, {"adapters": cell.adapters(fit), **embeddings}

@@ -30,6 +30,7 @@ from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
 from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, train, training_workers
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import teacher_column, teacher_embeddings
+from pipelines.stages.team import Team, follows
 from pipelines.stages.tracking import tracked
 from pipelines.stages.train_teachers import artifacts_of as teachers_of
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
@@ -63,10 +64,12 @@ def run(
     workers: int | None = None,
     track: Sequence[str] = (),
     look_back: bool = True,
+    team: Team | None = None,
 ) -> None:
     """Train every stale student of the methods (by default the recipe's); `track` names services.
 
     `look_back`: whether to warn of what is stale of the stages before.
+    `team`: the processes that train each of them together, in place of workers.
 
     Raises:
         SettingsError: a method that does not exist.
@@ -85,8 +88,8 @@ def run(
     for stage, before in (("train-teachers", teachers_of), ("align", aligned)) if look_back else ():
         warn_of_stale(stage, fits, before, root=workspace.root)
     workers = workers or training_workers(recipe)
-    with tracked("distill", recipe, workspace, track) as keep:
-        run_units("distill", units, artifacts_of, workers=workers, root=workspace.root, keep=keep)
+    with tracked("distill", recipe, workspace, () if follows(team) else track) as keep:
+        run_units("distill", units, artifacts_of, workers=workers, root=workspace.root, keep=keep, team=team)
 
 
 def artifacts_of(unit: StudentUnit) -> list[Artifact]:
@@ -118,6 +121,7 @@ def artifacts_of(unit: StudentUnit) -> list[Artifact]:
             build=partial(_train_student, unit),
             cost=cell.count(full.train) * cell.recipe.training.distillation.epochs,
             beside=(_structure(unit),) if transports(objective) else (),
+            trained=True,
         )
     ]
 

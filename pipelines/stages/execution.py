@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from pipelines.errors import MtpkdError
+from pipelines.stages.team import Team
 from pipelines.stages.workers import Crew, Death, Logged, Send
 from pipelines.workspace import Fingerprint, Recording, relative, remove_partials, stale_reason, status_of
 from pipelines.workspace.sidecars import Look
@@ -40,11 +41,13 @@ class Job:
         key: identifies its settings and inputs, for state that outlives a killed run.
         send: told ("start", clip) before a clip's files are read, ("advance", clips) when so many are done, and
             ("shrink", clips) when so many need not be, and ("log", anything) to be kept by whoever asked for the work.
+        team: the processes that build it together; None where it is this one alone.
     """
 
     path: Path
     key: str
     send: Send
+    team: Team | None = None
 
     def start(self, clip: str) -> None:
         """This clip is next."""
@@ -73,6 +76,7 @@ class Artifact:
         build: writes it, whole or not at all; returns details for its sidecar.
         cost: clips that building it will report.
         beside: further files that `build` writes; where one is not as it was written, all are made again.
+        trained: whether all processes of a team build it together; what is not, the first one builds alone.
     """
 
     path: Path
@@ -80,6 +84,7 @@ class Artifact:
     build: Callable[[Job], dict[str, Any]]
     cost: int
     beside: tuple[Path, ...] = ()
+    trained: bool = False
 
     def stale_reason(self, look: Look = status_of) -> str | None:
         """See `workspace.stale_reason`, of every file of it."""
@@ -109,8 +114,9 @@ def run_units(
     root: Path,
     supervision: Supervision | None = None,
     keep: Callable[[Any], None] = lambda value: None,
+    team: Team | None = None,
 ) -> int:
-    """Make every stale artifact of the units.
+    """Make every stale artifact of the units; returns how many units had anything to do.
 
     Args:
         label: the stage, as the user knows it.
@@ -119,22 +125,21 @@ def run_units(
         root: the workspace's folder, for shorter names in messages.
         supervision: for units that read files of a corpus.
         keep: given in this process what the units log.
-
-    Returns:
-        How many units had anything to do.
+        team: the processes that all do this, together, in place of workers.
 
     Raises:
         MtpkdError: as raised by a unit, or when a worker process was killed.
     """
     pending, cost, first = _stale(units, artifacts_of, root)
+    if team is not None:
+        pending = team.chosen(units, pending)
     if not pending:
         log.info("%s: up to date, nothing to do (%d of %d skipped)", label, len(units), len(units))
         return 0
     log.info("%s: %d of %d to make\n  %s", label, len(pending), len(units), first)
     started = time.monotonic()
-    workers = min(workers, len(pending))
     with tqdm(total=cost, desc=label, unit="clip", disable=None, bar_format=_BAR, delay=1, leave=False) as bar:
-        _work(pending, artifacts_of, workers, partial(_hear, bar, keep), supervision)
+        _work(pending, artifacts_of, min(workers, len(pending)), partial(_hear, bar, keep), supervision, team)
     log.info("%s: done in %.0f s", label, time.monotonic() - started)
     return len(pending)
 
@@ -176,15 +181,33 @@ def default_workers() -> int:
 def _make(unit: Any, send: Send, *, artifacts_of: Callable[[Any], list[Artifact]]) -> None:
     for artifact in artifacts_of(unit):
         send("begin", str(artifact.path))
-        if artifact.stale_reason() is None:
+        if artifact.stale_reason() is not None:
+            _build(artifact, send)
+
+
+def _build(artifact: Artifact, send: Send, team: Team | None = None) -> None:
+    for path in (artifact.path, *artifact.beside):
+        remove_partials(path)
+    recording = Recording(artifact.fingerprint)
+    details = artifact.build(Job(artifact.path, recording.key, send, team))
+    for path in artifact.beside:
+        recording.finish(path)
+    recording.finish(artifact.path, **details)
+
+
+def _work_together(units: Sequence[Any], artifacts_of: Callable[[Any], list[Artifact]], team: Team, hear: Send) -> None:
+    for artifact in (artifact for unit in units for artifact in artifacts_of(unit)):
+        is_stale = artifact.stale_reason() is not None
+        if not team.told([is_stale])[0]:
             continue
-        for path in (artifact.path, *artifact.beside):
-            remove_partials(path)
-        recording = Recording(artifact.fingerprint)
-        details = artifact.build(Job(artifact.path, recording.key, send))
-        for path in artifact.beside:
-            recording.finish(path)
-        recording.finish(artifact.path, **details)
+        if team.leads:
+            _build(artifact, hear, team if artifact.trained else None)
+        elif artifact.trained:
+            artifact.build(Job(artifact.path, Recording(artifact.fingerprint).key, _say_nothing, team))
+
+
+def _say_nothing(kind: str, value: Any) -> None:
+    """Of a team, the first process reports."""
 
 
 def _work(
@@ -193,7 +216,11 @@ def _work(
     workers: int,
     hear: Send,
     supervision: Supervision | None,
+    team: Team | None,
 ) -> None:
+    if team is not None:
+        _work_together(units, artifacts_of, team, hear)
+        return
     if workers > (supervision is None):
         _run_in_processes(units, artifacts_of, workers, hear, supervision)
         return

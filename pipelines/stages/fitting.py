@@ -16,6 +16,7 @@ from pipelines.recipe import OptimisationSettings, Recipe
 from pipelines.recipe.loading import plain
 from pipelines.stages.cells import Cell
 from pipelines.stages.execution import Job, default_workers
+from pipelines.stages.team import Team, follows
 from pipelines.stages.tracking import RUN_DIGITS, Measurement
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from pipelines.training.device import accelerator
@@ -29,14 +30,15 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-def fabric_for(recipe: Recipe) -> "Fabric":
+def fabric_for(recipe: Recipe, team: Team | None = None) -> "Fabric":
     """Device and precision of a recipe; also fixes the number of threads of this process."""
+    make_deterministic(recipe.training.threads)
+    if team is not None:
+        return team.fabric
     # Not above: it takes a second and a half, and whoever only asks what is stale has no use for it.
     from lightning_fabric import Fabric
 
-    make_deterministic(recipe.training.threads)
-    device = accelerator(recipe.training.device)
-    return Fabric(accelerator=device, devices=1, precision=recipe.training.precision)
+    return Fabric(accelerator=accelerator(recipe.training.device), devices=1, precision=recipe.training.precision)
 
 
 def training_workers(recipe: Recipe) -> int:
@@ -57,7 +59,7 @@ def train(
     calibrate: Callable[[Checkpoint], dict[str, Any]] | None = None,
     beside: Callable[[Problem, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Train a problem and write its checkpoint.
+    """Train a problem and write its checkpoint, which of a team the first process does; returns its sidecar's details.
 
     Args:
         name: unique within the cell; seeds the initial weights.
@@ -66,25 +68,31 @@ def train(
         state: the tensors to write; by default those of the problem's network.
         calibrate: finds what the checkpoint tells under `calibration`, from what it holds beside that.
         beside: writes what else belongs to the checkpoint, told after how many epochs its weights were kept.
-
-    Returns:
-        Details for the sidecar: epochs, the best one, its validation loss.
     """
     context = _context(cell, job, model=schema.get("method", name.removeprefix("full: ")))
     torch.manual_seed(derive_seed(cell.split.seed, cell.split.fold, name, "initial weights"))
     problem = build(context.fabric)
     history = fit(problem, settings, context)
+    details = _details(history, job.team)
+    if follows(job.team):
+        return details
     _write_history(job, history)
-    best = min(history, key=lambda row: row["validation_loss"])
     if beside:
-        beside(problem, int(best["epoch"]) + 1)
+        beside(problem, int(details["best_epoch"]) + 1)
     values = dict(state(problem) if state else problem.network.state_dict())
     told = full_schema(cell, _provenance(problem), schema)
     if calibrate:
         told["calibration"] = calibrate(Checkpoint(values, told, cell.recipe))
     save_checkpoint(job.path, values, told, cell.recipe)
     context.resume.unlink(missing_ok=True)
-    return {"epochs": len(history), "best_epoch": best["epoch"], "validation_loss": best["validation_loss"]}
+    return details
+
+
+def _details(history: list[dict[str, float]], team: Team | None) -> dict[str, Any]:
+    """For the sidecar: epochs, the best one, its validation loss, and how many processes trained."""
+    best = min(history, key=lambda row: row["validation_loss"])
+    found = {"epochs": len(history), "best_epoch": best["epoch"], "validation_loss": best["validation_loss"]}
+    return found if team is None else {**found, "processes": team.size}
 
 
 def _context(cell: Cell, job: Job, model: str) -> FitContext:
@@ -95,7 +103,7 @@ def _context(cell: Cell, job: Job, model: str) -> FitContext:
         job.log(Measurement(job.key[:RUN_DIGITS], job.path, fold, seed, model, int(row["epoch"]), values))
 
     return FitContext(
-        fabric=fabric_for(cell.recipe),
+        fabric=fabric_for(cell.recipe, job.team),
         split=cell.split,
         resume=job.path.with_name(f".{job.path.name}.resume"),
         key=job.key,

@@ -14,13 +14,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
 
 from pipelines.errors import WorkspaceInUse
+from pipelines.stages.team import Team
 from pipelines.workspace import PARTIAL, Workspace, cannot_write, write_text
 
 Parameters = ParamSpec("Parameters")
@@ -31,11 +32,19 @@ Result = TypeVar("Result")
 def exclusive(
     stage: Callable[Concatenate[Settings, Workspace, Parameters], Result],
 ) -> Callable[Concatenate[Settings, Workspace, Parameters], Result]:
-    """Let a stage, a function of (recipe, workspace, ...), hold its workspace while it runs."""
+    """Let a stage, a function of (recipe, workspace, ...), hold its workspace while it runs.
+
+    Of several processes that run it as a team, given as `team`, the first one does; the others begin when it has it.
+    """
 
     @functools.wraps(stage)
     def held(recipe: Settings, workspace: Workspace, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        with hold(workspace):
+        team = kwargs.get("team")
+        if not isinstance(team, Team):
+            with hold(workspace):
+                return stage(recipe, workspace, *args, **kwargs)
+        with hold(workspace) if team.leads else nullcontext():
+            team.wait()
             return stage(recipe, workspace, *args, **kwargs)
 
     return held

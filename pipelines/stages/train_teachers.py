@@ -21,6 +21,7 @@ from pipelines.stages.fitting import problem_tables, train, training_workers
 from pipelines.stages.forests import forest_artifact
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import embed_modality, encoder_schema
+from pipelines.stages.team import Team, follows
 from pipelines.stages.tracking import tracked
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.device import prepare_encoder
@@ -37,18 +38,35 @@ log = logging.getLogger("mtpkd")
 
 
 @exclusive
-def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None, track: Sequence[str] = ()) -> None:
-    """Train every stale teacher; `track` names services. Raises MissingArtifact before `preprocess`."""
+def run(
+    recipe: Recipe,
+    workspace: Workspace,
+    *,
+    workers: int | None = None,
+    track: Sequence[str] = (),
+    team: Team | None = None,
+) -> None:
+    """Train every stale teacher; `track` names services. Raises MissingArtifact before `preprocess`.
+
+    `team`: the processes that train each of them together, in place of workers.
+    """
     cells = load_cells(recipe, workspace)
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
     workers = workers or training_workers(recipe)
-    with tracked("train-teachers", recipe, workspace, track) as keep:
-        _fetch_weights(recipe, units)
-        run_units("train-teachers", units, artifacts_of, workers=workers, root=workspace.root, keep=keep)
+    with tracked("train-teachers", recipe, workspace, () if follows(team) else track) as keep:
+        _fetch_weights(recipe, units, team)
+        run_units("train-teachers", units, artifacts_of, workers=workers, root=workspace.root, keep=keep, team=team)
 
 
-def _fetch_weights(recipe: Recipe, units: Sequence[FitUnit]) -> None:
+def _fetch_weights(recipe: Recipe, units: Sequence[FitUnit], team: Team | None) -> None:
     """Have the published weights that stale encoders start from, before workers ask for them where nobody sees it."""
+    if team is None or team.fabric.local_rank == 0:
+        _fetch_weights_here(recipe, units)
+    if team is not None:
+        team.wait()
+
+
+def _fetch_weights_here(recipe: Recipe, units: Sequence[FitUnit]) -> None:
     for modality in recipe.modalities:
         name = str(recipe.encoders[modality].weights)
         if name not in REGISTRY or path_of(REGISTRY[name]).exists():
@@ -89,7 +107,8 @@ def _encoder_artifact(unit: FitUnit, modality: str, split_keys: dict[str, Any]) 
         inputs["weights"] = weights
     fingerprint = Fingerprint({**cell.learning_keys(*keys), **split_keys}, inputs, cell.split.seed)
     cost = cell.count(fit.train) * cell.recipe.training.teachers.epochs
-    return Artifact(cell.encoder(fit, modality), fingerprint, partial(_train_encoder, unit, modality), cost)
+    build = partial(_train_encoder, unit, modality)
+    return Artifact(cell.encoder(fit, modality), fingerprint, build, cost, trained=True)
 
 
 def _train_encoder(unit: FitUnit, modality: str, job: Job) -> dict[str, Any]:
@@ -167,7 +186,7 @@ def _fusion_artifact(unit: FitUnit, name: str, split_keys: dict[str, Any]) -> Ar
     keys = {**cell.learning_keys("model", "training.fusion"), "subset": list(cell.recipe.teacher_subsets[name])}
     fingerprint = Fingerprint({**keys, **split_keys}, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
     cost = cell.count(fit.train) * cell.recipe.training.fusion.epochs
-    return Artifact(cell.teacher(fit, name), fingerprint, partial(_train_fusion, unit, name), cost)
+    return Artifact(cell.teacher(fit, name), fingerprint, partial(_train_fusion, unit, name), cost, trained=True)
 
 
 def _train_fusion(unit: FitUnit, name: str, job: Job) -> dict[str, Any]:
@@ -205,7 +224,7 @@ def _hallucination_artifact(unit: FitUnit, split_keys: dict[str, Any]) -> Artifa
     keys = {**cell.learning_keys("model", "training.hallucination", "prevalent", "privileged"), **split_keys}
     fingerprint = Fingerprint(keys, {"embeddings": cell.embeddings(fit)}, cell.split.seed)
     cost = cell.count(fit.train) * cell.recipe.training.hallucination.epochs
-    return Artifact(cell.hallucination, fingerprint, partial(_train_hallucination, unit), cost)
+    return Artifact(cell.hallucination, fingerprint, partial(_train_hallucination, unit), cost, trained=True)
 
 
 def _train_hallucination(unit: FitUnit, job: Job) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from pipelines.errors import TrainingDiverged
+from pipelines.errors import MtpkdError, TrainingDiverged
 from pipelines.objectives.base import LossTerms
 from pipelines.protocols.audit import Evidence, audit
 from pipelines.protocols.splits import Split
@@ -24,6 +24,7 @@ from pipelines.recipe import OptimisationSettings
 from pipelines.training.checkpoints import load_checkpoint, save_checkpoint
 from pipelines.training.judgement import Judgement, Validation
 from pipelines.training.seeding import derive_seed
+from pipelines.training.sharing import Share, share_batch_norm
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -34,7 +35,10 @@ SAVE_EVERY_S = 60.0
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs of the network, what its loss needs beside them, and the number of clips."""
+    """Inputs of the network, what its loss needs beside them, and the number of clips.
+
+    Where several processes train together, inputs are of this one's share, all else is of the whole batch.
+    """
 
     inputs: tuple[Any, ...]
     truth: Any
@@ -49,6 +53,8 @@ class Problem(ABC):
     train_size: int
     observed: dict[int, dict[str, Tensor]]
     """Trained epochs -> what `observe` saw then; filled by `fit`."""
+    share: Share = Share()
+    """Whose inputs batches hold; while `fit` runs on several processes, this one's."""
 
     @abstractmethod
     def training_batches(self, epoch: int) -> Iterator[Batch]:
@@ -83,7 +89,7 @@ class FitContext:
     """Where and for whom a training runs.
 
     Attributes:
-        fabric: device and precision.
+        fabric: device and precision, and the processes that train together; launched, where they are several.
         split: the fold that the audit holds the training against.
         resume: file for the state of an unfinished training.
         key: identifies settings and inputs; a state saved under another key is not resumed.
@@ -120,20 +126,16 @@ def fit(problem: Problem, settings: OptimisationSettings, context: FitContext) -
         TrainingDiverged: the training loss is not finite.
     """
     audit(context.split, problem.evidence())
-    optimizer = _adamw(problem.network, settings)
-    network, wrapped = context.fabric.setup(problem.network, optimizer)
-    best = _snapshot(problem.network)
+    network, optimizer = _set_up(problem, settings, context.fabric)
     progress = _Progress()
-    problem.observed = {}
-    if context.resume.exists():
-        best = _restore(context, problem, optimizer, progress) or best
+    best = _resume(context, problem, optimizer.optimizer, progress)
     _observe(problem, network, progress.epoch)
     context.advance(progress.epoch * problem.train_size)
     saved = time.monotonic()
     while progress.epoch < settings.epochs and progress.epoch - progress.best_epoch <= settings.patience:
         torch.manual_seed(derive_seed(context.split.seed, context.split.fold, problem.name, progress.epoch))
-        row = _train_epoch(problem, network, wrapped, settings, context, progress.epoch)
-        row["validation_loss"] = _validate(problem, network)
+        row = _train_epoch(problem, network, optimizer, settings, context, progress.epoch)
+        row["validation_loss"] = _validate(problem, network, context.fabric)
         progress.history.append({"epoch": progress.epoch, **row})
         context.log(progress.history[-1])
         if row["validation_loss"] < progress.best_loss:
@@ -141,14 +143,23 @@ def fit(problem: Problem, settings: OptimisationSettings, context: FitContext) -
             best = _snapshot(problem.network)
         progress.epoch += 1
         _observe(problem, network, progress.epoch)
-        if time.monotonic() - saved > SAVE_EVERY_S:
-            _save(context, problem, optimizer, progress, best)
+        if problem.share.rank == 0 and time.monotonic() - saved > SAVE_EVERY_S:
+            _save(context, problem, optimizer.optimizer, progress, best)
             saved = time.monotonic()
     context.shrink((settings.epochs - progress.epoch) * problem.train_size)
     problem.network.load_state_dict(best)
     problem.network.eval()
     _observe(problem, network, progress.best_epoch + 1, kept=True)
+    problem.share = Share()
     return progress.history
+
+
+def _set_up(problem: Problem, settings: OptimisationSettings, fabric: "Fabric") -> tuple[Any, Any]:
+    """The network and its optimizer, as Fabric wraps them."""
+    problem.share = Share(fabric.global_rank, fabric.world_size)
+    if problem.share.size > 1:
+        share_batch_norm(problem.network)
+    return fabric.setup(problem.network, _adamw(problem.network, settings))
 
 
 def _adamw(network: nn.Module, settings: OptimisationSettings) -> torch.optim.Optimizer:
@@ -170,7 +181,9 @@ def _train_epoch(
         rate = _half_cosine(settings, epoch + clips / problem.train_size)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        terms = problem.loss(network(*batch.inputs), batch.truth)
+        with problem.share.own_noise(clips, context.fabric.device):
+            outputs = network(*batch.inputs)
+        terms = problem.loss(problem.share.gathered(outputs, batch.size), batch.truth)
         optimizer.zero_grad()
         context.fabric.backward(terms.total)
         context.fabric.clip_gradients(network, optimizer, max_norm=settings.gradient_clip, error_if_nonfinite=False)
@@ -189,12 +202,13 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def _validate(problem: Problem, network: Any) -> float:
+def _validate(problem: Problem, network: Any, fabric: "Fabric") -> float:
     network.eval()
     validation = Validation()
     for batch in problem.validation_batches():
-        validation.add(problem.judge(network(*batch.inputs), batch.truth), batch.size)
-    return validation.loss
+        outputs = problem.share.gathered(network(*batch.inputs), batch.size)
+        validation.add(problem.judge(outputs, batch.truth), batch.size)
+    return problem.share.agreed(validation.loss, fabric)
 
 
 @torch.no_grad()
@@ -222,6 +236,19 @@ def _save(context: FitContext, problem: Problem, optimizer: Any, progress: _Prog
     for epochs, seen in problem.observed.items():
         state |= {f"observed.{epochs}.{name}": tensor for name, tensor in seen.items()}
     save_checkpoint(context.resume, state, {"progress": vars(progress), "key": context.key})
+
+
+def _resume(context: FitContext, problem: Problem, optimizer: Any, progress: _Progress) -> dict[str, Tensor]:
+    """The best weights so far: as they are, or those of the unfinished training that goes on."""
+    problem.observed = {}
+    best = _restore(context, problem, optimizer, progress) if context.resume.exists() else None
+    epoch = problem.share.agreed(progress.epoch, context.fabric)
+    if epoch != progress.epoch:
+        raise MtpkdError(
+            f"{context.resume}: process {problem.share.rank} goes on at epoch {progress.epoch}, the first one at "
+            f"{epoch:.0f}: all processes must see the same workspace; put it on a disk that they share"
+        )
+    return best or _snapshot(problem.network)
 
 
 def _restore(context: FitContext, problem: Problem, optimizer: Any, progress: _Progress) -> dict[str, Tensor] | None:

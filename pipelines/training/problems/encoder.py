@@ -96,8 +96,12 @@ class EncoderProblem(Problem):
         return self._batches([self._validation[start : start + self._batch_size] for start in starts], None)
 
     def _batches(self, parts: Sequence[Sequence[Sample]], draw: tuple[object, ...] | None) -> Iterator[Batch]:
-        for rows, values in zip(parts, self._reader.batches((rows, draw) for rows in parts), strict=True):
-            yield Batch(inputs=(values,), truth=make_targets(rows, self._task, self._reader.device), size=len(rows))
+        shares = [self.share.of(rows) for rows in parts]
+        # Of no samples the shape would not be known.
+        wanted = ((own or rows[:1], draw) for own, rows in zip(shares, parts, strict=True))
+        for rows, own, values in zip(parts, shares, self._reader.batches(wanted), strict=True):
+            truth = make_targets(rows, self._task, self._reader.device)
+            yield Batch(inputs=(values[: len(own)],), truth=truth, size=len(rows))
 
     def loss(self, outputs: tuple[Tensor, Tensor], truth: Targets) -> LossTerms:
         """See Problem."""

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -41,12 +42,15 @@ class TabularProblem(Problem):
     def training_batches(self, epoch: int) -> Iterator[Batch]:
         """See Problem."""
         for rows in self._train.batches(self._batch_size, shuffle=True):
-            yield self.batch(self._train, rows, self._train.draw(rows, jitter=True))
+            yield self._shared(self.batch(self._train, rows, self._train.draw(rows, jitter=True)))
 
     def validation_batches(self) -> Iterator[Batch]:
         """See Problem."""
         for rows in self._validation.batches(self._batch_size, shuffle=False):
-            yield self.batch(self._validation, rows, self._validation.draw(rows, jitter=False))
+            yield self._shared(self.batch(self._validation, rows, self._validation.draw(rows, jitter=False)))
+
+    def _shared(self, batch: Batch) -> Batch:
+        return replace(batch, inputs=self.share.of_inputs(batch.inputs))
 
     def evidence(self) -> list[Evidence]:
         """See Problem."""
