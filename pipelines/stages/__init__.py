@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipelines.recipe import Recipe
+from pipelines.stages.executors import Workers
 from pipelines.stages.tracking import check_services
 from pipelines.workspace import Workspace
 
@@ -19,7 +20,7 @@ STAGES = {
 
 
 def run_before(
-    stage: str, recipe: Recipe, workspace: Workspace, *, workers: int | None = None, track: Sequence[str] = ()
+    stage: str, recipe: Recipe, workspace: Workspace, *, workers: Workers | None = None, track: Sequence[str] = ()
 ) -> None:
     """Run what is stale of the stages before one of them; `track` names services."""
     check_services(track)
@@ -32,7 +33,7 @@ def run_all(
     recipe: Recipe,
     workspace: Workspace,
     *,
-    workers: int | None = None,
+    workers: Workers | None = None,
     max_failures: float = 0.05,
     track: Sequence[str] = (),
 ) -> None:

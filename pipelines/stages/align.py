@@ -22,6 +22,7 @@ from pipelines.protocols.splits import Fit
 from pipelines.recipe import JOINT, Recipe
 from pipelines.stages.cells import Cell, FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
+from pipelines.stages.executors import Workers
 from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, train, training_workers
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import teacher_column, teacher_embeddings
@@ -45,7 +46,7 @@ def run(
     recipe: Recipe,
     workspace: Workspace,
     *,
-    workers: int | None = None,
+    workers: Workers | None = None,
     track: Sequence[str] = (),
     look_back: bool = True,
 ) -> None:
@@ -59,7 +60,7 @@ def run(
         workspace.require(unit.cell.teacher(unit.fit, JOINT), "mtpkd train-teachers")
     if look_back:
         warn_of_stale("train-teachers", units, teachers_of, root=workspace.root)
-    workers = workers or training_workers(recipe)
+    workers = training_workers(recipe, workers)
     with tracked("align", recipe, workspace, track) as keep:
         run_units("align", units, artifacts_of, workers=workers, root=workspace.root, keep=keep)
 

@@ -27,6 +27,7 @@ from pipelines.stages.align import artifacts_of as aligned
 from pipelines.stages.calibration import calibrate
 from pipelines.stages.cells import Cell, FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
+from pipelines.stages.executors import Workers
 from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, train, training_workers
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import teacher_column, teacher_embeddings
@@ -60,7 +61,7 @@ def run(
     workspace: Workspace,
     *,
     methods: Sequence[str] | None = None,
-    workers: int | None = None,
+    workers: Workers | None = None,
     track: Sequence[str] = (),
     look_back: bool = True,
 ) -> None:
@@ -84,7 +85,7 @@ def run(
     fits = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
     for stage, before in (("train-teachers", teachers_of), ("align", aligned)) if look_back else ():
         warn_of_stale(stage, fits, before, root=workspace.root)
-    workers = workers or training_workers(recipe)
+    workers = training_workers(recipe, workers)
     with tracked("distill", recipe, workspace, track) as keep:
         run_units("distill", units, artifacts_of, workers=workers, root=workspace.root, keep=keep)
 

@@ -1,8 +1,9 @@
 """Making artifacts: which are stale and why, in how many processes, with a progress bar.
 
 A unit of work is anything that can be pickled; a stage's `artifacts_of(unit)` lists what it consists of, in order.
-Units are independent of each other, so any executor can run them; here they run in local processes, or in this one. A
-unit checks each of its artifacts again before building it: a killed run loses at most the artifacts in flight.
+Units are independent of each other, so anybody can do them: this process, others of this machine, or those of a cluster
+(see `executors`). A unit checks each of its artifacts again before building it: a killed run loses at most the
+artifacts in flight.
 
 Units that read what strangers recorded are supervised: a clip that takes for ever, or that ends the process which reads
 it, costs that clip and nothing else.
@@ -14,6 +15,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -22,12 +24,15 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from pipelines.errors import MtpkdError
-from pipelines.stages.workers import Crew, Death, Logged, Send
+from pipelines.stages.executors import AnyCrew, Executor, Workers
+from pipelines.stages.workers import Crew, Death, Logged, Send, Task
 from pipelines.workspace import Fingerprint, Recording, relative, remove_partials, stale_reason, status_of
 from pipelines.workspace.sidecars import Look
 
 log = logging.getLogger("mtpkd")
 Unit = TypeVar("Unit")
+_MACHINES = 5
+"""So many machines may be lost while they make one thing."""
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]"
 
 
@@ -105,7 +110,7 @@ def run_units(
     units: Sequence[Unit],
     artifacts_of: Callable[[Unit], list[Artifact]],
     *,
-    workers: int,
+    workers: Workers,
     root: Path,
     supervision: Supervision | None = None,
     keep: Callable[[Any], None] = lambda value: None,
@@ -115,7 +120,7 @@ def run_units(
     Args:
         label: the stage, as the user knows it.
         artifacts_of: a function of a module, so that another process can import it.
-        workers: processes. 0 works in this one, and so does 1 where nothing is supervised.
+        workers: processes. 0 works in this one, and so does 1 where nothing is supervised. Or an executor.
         root: the workspace's folder, for shorter names in messages.
         supervision: for units that read files of a corpus.
         keep: given in this process what the units log.
@@ -132,9 +137,15 @@ def run_units(
         return 0
     log.info("%s: %d of %d to make\n  %s", label, len(pending), len(units), first)
     started = time.monotonic()
-    workers = min(workers, len(pending))
+    task = partial(_make, artifacts_of=artifacts_of)
     with tqdm(total=cost, desc=label, unit="clip", disable=None, bar_format=_BAR, delay=1, leave=False) as bar:
-        _work(pending, artifacts_of, workers, partial(_hear, bar, keep), supervision)
+        hear = partial(_hear, bar, keep)
+        if isinstance(workers, int) and min(workers, len(pending)) <= (supervision is None):
+            for unit in pending:
+                task(unit, hear)
+        else:
+            with _crew(workers, len(pending), task, supervision, root) as crew:
+                _follow(crew, pending, artifacts_of, hear, supervision, forgiving=isinstance(workers, Executor))
     log.info("%s: done in %.0f s", label, time.monotonic() - started)
     return len(pending)
 
@@ -187,50 +198,55 @@ def _make(unit: Any, send: Send, *, artifacts_of: Callable[[Any], list[Artifact]
         recording.finish(artifact.path, **details)
 
 
-def _work(
-    units: Sequence[Any],
-    artifacts_of: Callable[[Any], list[Artifact]],
-    workers: int,
-    hear: Send,
-    supervision: Supervision | None,
-) -> None:
-    if workers > (supervision is None):
-        _run_in_processes(units, artifacts_of, workers, hear, supervision)
-        return
-    for unit in units:
-        _make(unit, hear, artifacts_of=artifacts_of)
+def _crew(
+    workers: Workers, most: int, task: Task, supervision: Supervision | None, root: Path
+) -> AbstractContextManager[AnyCrew]:
+    limit_s = supervision.limit_s if supervision else None
+    if isinstance(workers, Executor):
+        return workers.crew(task, limit_s=limit_s, root=root)
+    return Crew(min(workers, most), task, limit_s=limit_s)
 
 
-def _run_in_processes(
+def _follow(
+    crew: AnyCrew,
     units: Sequence[Any],
     artifacts_of: Callable[[Any], list[Artifact]],
-    workers: int,
     hear: Send,
     supervision: Supervision | None,
+    *,
+    forgiving: bool,
 ) -> None:
-    task = partial(_make, artifacts_of=artifacts_of)
-    deaths: Counter[tuple[str, str]] = Counter()
-    with Crew(workers, task, limit_s=supervision.limit_s if supervision else None) as crew:
-        for event in crew.work(units):
-            if not isinstance(event, Death):
-                hear(*(("log", event.value) if isinstance(event, Logged) else (event.kind, event.clips)))
-                continue
-            hear("advance", -event.advanced)
-            deaths[event.place, event.clip] += 1
-            again = deaths[event.place, event.clip] > 1
-            if supervision is not None and event.clip and (event.late or again):
-                reason = _why(event, supervision.limit_s)
-                log.warning("warning: %s: %s", event.clip, reason)
-                crew.add(supervision.without(event.unit, event.clip, reason))
-            elif supervision is not None and not again:
-                how = "was silent for too long" if event.late else "was killed"
-                log.warning("warning: a worker process %s at %s: trying it again", how, event.clip or event.place)
-                crew.add(event.unit, alone=True)
-            else:
-                raise MtpkdError(_explained(event, event.place or str(artifacts_of(event.unit)[0].path), supervision))
+    """See a crew through its work; `forgiving`: one death is an accident also where nothing is supervised."""
+    deaths: Counter[tuple[str, str, bool]] = Counter()
+    for event in crew.work(units):
+        if not isinstance(event, Death):
+            hear(*(("log", event.value) if isinstance(event, Logged) else (event.kind, event.clips)))
+            continue
+        hear("advance", -event.advanced)
+        place = event.place or str(artifacts_of(event.unit)[0].path)
+        deaths[place, event.clip, event.lost] += 1
+        times = deaths[place, event.clip, event.lost]
+        if supervision is not None and event.clip and not event.lost and (event.late or times > 1):
+            reason = _why(event, supervision.limit_s)
+            log.warning("warning: %s: %s", event.clip, reason)
+            crew.add(supervision.without(event.unit, event.clip, reason))
+        elif event.lost and times < _MACHINES:
+            log.warning("warning: a machine was lost at %s: trying it on another", event.clip or place)
+            crew.add(event.unit)
+        elif not event.lost and (supervision is not None or forgiving) and times == 1:
+            how = "was silent for too long" if event.late else "was killed"
+            log.warning("warning: a worker process %s at %s: trying it again", how, event.clip or place)
+            crew.add(event.unit, alone=True)
+        else:
+            raise MtpkdError(_explained(event, place, supervision))
 
 
 def _explained(death: Death, place: str, supervision: Supervision | None) -> str:
+    if death.lost:
+        return (
+            f"{_MACHINES} machines were lost while they made {place}: look at what happened to them, and run the "
+            "command again, it goes on where it stopped"
+        )
     if death.late and supervision is not None:
         return (
             f"a worker process said nothing for {supervision.limit_s:g} s while it made {place}, twice: see "
@@ -246,9 +262,9 @@ def _explained(death: Death, place: str, supervision: Supervision | None) -> str
 def _why(death: Death, limit_s: float) -> str:
     if death.late:
         return f"took longer than --clip-timeout {limit_s:g} s allows"
-    code = death.exit_code or 0
-    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
-    return f"its reader ended twice {how}: memory ran out, or it crashes its decoder"
+    code = death.exit_code
+    how = "" if code is None else f" by {signal.Signals(-code).name}" if code < 0 else f" with exit status {code}"
+    return f"its reader ended twice{how}: memory ran out, or it crashes its decoder"
 
 
 def _hear(bar: tqdm, keep: Callable[[Any], None], kind: str, value: Any) -> None:

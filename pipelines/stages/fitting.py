@@ -16,6 +16,7 @@ from pipelines.recipe import OptimisationSettings, Recipe
 from pipelines.recipe.loading import plain
 from pipelines.stages.cells import Cell
 from pipelines.stages.execution import Job, default_workers
+from pipelines.stages.executors import Executor, Workers
 from pipelines.stages.tracking import RUN_DIGITS, Measurement
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from pipelines.training.loop import FitContext, Problem, fit
@@ -37,9 +38,20 @@ def fabric_for(recipe: Recipe) -> "Fabric":
     return Fabric(accelerator=_accelerator(recipe), devices=1, precision=recipe.training.precision)
 
 
-def training_workers(recipe: Recipe) -> int:
-    """Processes for a training stage: as many as the processors carry, but one for a graphics card."""
+def training_workers(recipe: Recipe, asked: Workers | None = None) -> Workers:
+    """What trains: what was asked for, or as many processes as the processors carry, but one for a graphics card."""
+    if isinstance(asked, Executor):
+        return asked.needing(cpus=recipe.training.threads, gpus=_cards(recipe, asked))
+    if asked:
+        return asked
     return 1 if _accelerator(recipe) == "cuda" else max(1, default_workers() // recipe.training.threads)
+
+
+def _cards(recipe: Recipe, executor: Executor) -> float:
+    """Graphics cards for a unit elsewhere: whoever hands out the work need not have one for those who do it."""
+    if executor.gpus is not None:
+        return executor.gpus if recipe.training.device != "cpu" else 0
+    return 1 if recipe.training.device == "cuda" or _accelerator(recipe) == "cuda" else 0
 
 
 def _accelerator(recipe: Recipe) -> str:

@@ -17,6 +17,7 @@ from pipelines.models.teachers import FusionTeacher
 from pipelines.recipe import Recipe
 from pipelines.stages.cells import FitUnit, load_cells
 from pipelines.stages.execution import Artifact, Job, run_units
+from pipelines.stages.executors import Workers
 from pipelines.stages.fitting import problem_tables, train, training_workers
 from pipelines.stages.forests import forest_artifact
 from pipelines.stages.locking import exclusive
@@ -36,11 +37,11 @@ log = logging.getLogger("mtpkd")
 
 
 @exclusive
-def run(recipe: Recipe, workspace: Workspace, *, workers: int | None = None, track: Sequence[str] = ()) -> None:
+def run(recipe: Recipe, workspace: Workspace, *, workers: Workers | None = None, track: Sequence[str] = ()) -> None:
     """Train every stale teacher; `track` names services. Raises MissingArtifact before `preprocess`."""
     cells = load_cells(recipe, workspace)
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
-    workers = workers or training_workers(recipe)
+    workers = training_workers(recipe, workers)
     with tracked("train-teachers", recipe, workspace, track) as keep:
         _fetch_weights(recipe, units)
         run_units("train-teachers", units, artifacts_of, workers=workers, root=workspace.root, keep=keep)
