@@ -1,11 +1,23 @@
 """`mtpkd compare`: methods x folds x seeds on identical splits, and what the numbers allow to say."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mtpkd_cli.options import MetricOption, TrackOption, WorkersOption, WorkspaceOption, open_workspace, speak
+from mtpkd_cli.options import (
+    AddressOption,
+    ExecutorName,
+    MetricOption,
+    NumGpusOption,
+    TrackOption,
+    WorkersOption,
+    WorkspaceOption,
+    open_workspace,
+    place_of_work,
+    speak,
+)
 from pipelines.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -14,9 +26,36 @@ if TYPE_CHECKING:
     from pipelines.metrics import Metric
     from pipelines.recipe import Recipe
     from pipelines.stages.compare import Outcome
+    from pipelines.stages.executors import Workers
     from pipelines.workspace import Workspace
 
 
+class AnyExecutorName(StrEnum):
+    """Where units of work are done."""
+
+    local = "local"
+    ray = "ray"
+    slurm = "slurm"
+
+
+class ClusterName(StrEnum):
+    """What runs an array job."""
+
+    slurm = "slurm"
+    local = "local"
+
+
+PartitionOption = Annotated[
+    str | None, typer.Option("--partition", help="Of Slurm.", show_default="the cluster's own default")
+]
+TimeOption = Annotated[
+    int | None, typer.Option("--time", min=1, help="Minutes that a job of Slurm may take.", show_default="240")
+]
+ArrayOption = Annotated[int | None, typer.Option("--array", min=1, help="Jobs of Slurm at a time.", show_default="32")]
+ClusterOption = Annotated[
+    ClusterName | None,
+    typer.Option("--cluster", help="Of --executor slurm: local tries it on this machine.", show_default="slurm"),
+]
 SharesOption = Annotated[
     str | None,
     typer.Option(
@@ -39,30 +78,82 @@ def compare(
     metric: MetricOption = None,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
+    executor: Annotated[AnyExecutorName, typer.Option("--executor", help="What runs the work.")] = (
+        AnyExecutorName.local
+    ),
+    address: AddressOption = None,
+    num_gpus: NumGpusOption = None,
+    partition: PartitionOption = None,
+    time: TimeOption = None,
+    array: ArrayOption = None,
+    cluster: ClusterOption = None,
     track: TrackOption = None,
 ) -> None:
     """Run what is stale for every method, fold and seed, and compare with visual only and the controls."""
-    from pipelines.corpora import task_of
-    from pipelines.metrics import get_metric, metrics_for
-    from pipelines.recipe.loading import override_recipe
-    from pipelines.stages import compare as stage
-
     speak()
+    if executor is AnyExecutorName.slurm:
+        work = _array_job(array, partition, time, cluster, workers=workers, address=address, num_gpus=num_gpus)
+    else:
+        _refuse({"--partition": partition, "--time": time, "--array": array, "--cluster": cluster}, "slurm")
+        work = place_of_work(ExecutorName(executor), workers=workers, address=address, num_gpus=num_gpus)
     recipe, place = open_workspace(workspace)
     shares = _shares(labelled)
+    names = None if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
+    running = {"methods": names, "workers": work, "track": track or ()}
+    _compare(_protocol(recipe, seeds, folds, shares), place, shares, metric, running)
+
+
+def _compare(
+    recipe: "Recipe", place: "Workspace", shares: Sequence[float], metric: str | None, running: dict[str, Any]
+) -> None:
+    from pipelines.corpora import task_of
+    from pipelines.metrics import get_metric, metrics_for
+    from pipelines.stages import compare as stage
+
+    task = task_of(recipe.corpus)
+    chosen = get_metric(metric, task) if metric else metrics_for(task)[0]
+    if len(shares) > 1:
+        _show_curve(stage.run_curve(recipe, place, shares, metric=chosen, **running), recipe, place, chosen)
+    else:
+        _show(stage.run(recipe, place, metric=chosen, **running), recipe, place, chosen)
+
+
+def _protocol(recipe: "Recipe", seeds: int, folds: int | None, shares: Sequence[float]) -> "Recipe":
+    """The recipe with what the command line says of the protocol."""
+    from pipelines.recipe.loading import override_recipe
+
     changes: dict[str, object] = {"protocol.seeds": list(range(seeds))}
     changes |= {} if folds is None else {"protocol.folds": folds, "protocol.name": "k-fold"}
     changes |= {"protocol.labelled": shares[0]} if len(shares) == 1 else {}
-    recipe = override_recipe(recipe, **changes)
-    task = task_of(recipe.corpus)
-    chosen = get_metric(metric, task) if metric else metrics_for(task)[0]
-    names = None if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
-    if len(shares) > 1:
-        curve = stage.run_curve(recipe, place, shares, methods=names, metric=chosen, workers=workers, track=track or ())
-        _show_curve(curve, recipe, place, chosen)
-    else:
-        found = stage.run(recipe, place, methods=names, metric=chosen, workers=workers, track=track or ())
-        _show(found, recipe, place, chosen)
+    return override_recipe(recipe, **changes)
+
+
+def _array_job(
+    array: int | None,
+    partition: str | None,
+    time: int | None,
+    cluster: ClusterName | None,
+    *,
+    workers: int | None,
+    address: str | None,
+    num_gpus: float | None,
+) -> "Workers":
+    """What `--executor slurm` means. Raises SettingsError for options that mean nothing to it."""
+    from pipelines.stages.executors.slurm import SlurmArray
+
+    _refuse({"--address": address}, "ray")
+    if workers is not None:
+        raise SettingsError("--workers: of --executor slurm, --array says how many jobs run at a time")
+    chosen = {"minutes": time, "cluster": cluster and cluster.value}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    executor = SlurmArray(workers=array, gpus=num_gpus, partition=partition, **given)
+    executor.check()
+    return executor
+
+
+def _refuse(given: Mapping[str, object], executor: str) -> None:
+    for name in (name for name, value in given.items() if value is not None):
+        raise SettingsError(f"{name} needs --executor {executor}")
 
 
 def _shares(text: str | None) -> tuple[float, ...]:

@@ -4,7 +4,19 @@ from typing import Annotated
 
 import typer
 
-from mtpkd_cli.options import DependenciesOption, TrackOption, WorkersOption, WorkspaceOption, open_workspace, speak
+from mtpkd_cli.options import (
+    AddressOption,
+    DependenciesOption,
+    ExecutorName,
+    ExecutorOption,
+    NumGpusOption,
+    TrackOption,
+    WorkersOption,
+    WorkspaceOption,
+    open_workspace,
+    place_of_work,
+    speak,
+)
 
 
 def distill(
@@ -14,6 +26,9 @@ def distill(
     ] = None,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = ExecutorName.local,
+    address: AddressOption = None,
+    num_gpus: NumGpusOption = None,
     with_dependencies: DependenciesOption = False,
     track: TrackOption = None,
 ) -> None:
@@ -22,7 +37,8 @@ def distill(
     from pipelines.stages import run_before
 
     speak()
+    work = place_of_work(executor, workers=workers, address=address, num_gpus=num_gpus)
     recipe, place = open_workspace(workspace)
     if with_dependencies:
-        run_before("distill", recipe, place, workers=workers, track=track or ())
-    stage.run(recipe, place, methods=method, workers=workers, track=track or ())
+        run_before("distill", recipe, place, workers=work, track=track or ())
+    stage.run(recipe, place, methods=method, workers=work, track=track or ())

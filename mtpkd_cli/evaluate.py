@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtpkd_cli.options import (
+    AddressOption,
     DependenciesOption,
+    ExecutorName,
+    ExecutorOption,
     MetricOption,
+    NumGpusOption,
     TrackOption,
     WorkersOption,
     WorkspaceOption,
     open_workspace,
+    place_of_work,
     speak,
 )
 
@@ -24,6 +29,9 @@ def evaluate(
     metric: MetricOption = None,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = ExecutorName.local,
+    address: AddressOption = None,
+    num_gpus: NumGpusOption = None,
     with_dependencies: DependenciesOption = False,
     track: TrackOption = None,
     submission: Annotated[
@@ -37,12 +45,13 @@ def evaluate(
     from pipelines.stages import run_before
 
     speak()
+    work = place_of_work(executor, workers=workers, address=address, num_gpus=num_gpus)
     recipe, place = open_workspace(workspace)
     if metric is not None:
         get_metric(metric, task_of(recipe.corpus))
     if with_dependencies:
-        run_before("evaluate", recipe, place, workers=workers, track=track or ())
-    stage.run(recipe, place, workers=workers, track=track or ())
+        run_before("evaluate", recipe, place, workers=work, track=track or ())
+    stage.run(recipe, place, workers=work, track=track or ())
     show_results(recipe, place, metric)
     if submission is not None:
         for path in stage.write_submissions(recipe, place, submission):

@@ -11,6 +11,7 @@ from pipelines.errors import SettingsError
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe
+    from pipelines.stages.executors import Workers
     from pipelines.workspace import Workspace
 
 RUNS = Path("runs")
@@ -30,6 +31,13 @@ class ServiceName(StrEnum):
     mlflow = "mlflow"
 
 
+class ExecutorName(StrEnum):
+    """Where units of work are done: in processes of this machine, or in tasks of a Ray cluster."""
+
+    local = "local"
+    ray = "ray"
+
+
 WorkspaceOption = Annotated[
     Path | None,
     typer.Option("--workspace", help="Folder of the run's files.", show_default="the only one in runs/"),
@@ -38,7 +46,26 @@ NewWorkspaceOption = Annotated[
     Path | None, typer.Option("--workspace", help="Folder of the run's files.", show_default="runs/CORPUS")
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processes to use.", show_default="one a processor")
+    int | None,
+    typer.Option(
+        "--workers", min=1, help="Processes to use, or tasks at a time.", show_default="one a processor, what fits"
+    ),
+]
+ExecutorOption = Annotated[ExecutorName, typer.Option("--executor", help="What runs the work.")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address", help="Of Ray: auto, HOST:PORT, ray://HOST:PORT, or local to start one.", show_default="auto"
+    ),
+]
+NumGpusOption = Annotated[
+    float | None,
+    typer.Option(
+        "--num-gpus",
+        min=0,
+        help="Graphics cards, or the share of one, that a task trains on.",
+        show_default="1 where the recipe's device is one",
+    ),
 ]
 DependenciesOption = Annotated[
     bool, typer.Option("--with-dependencies", help="First run the stages before this one, where they are stale.")
@@ -69,6 +96,26 @@ def speak() -> None:
     logger.setLevel(logging.INFO)
     logger.handlers = [Writer()]
     logger.propagate = False
+
+
+def place_of_work(
+    executor: ExecutorName, *, workers: int | None, address: str | None, num_gpus: float | None
+) -> "Workers | None":
+    """What `--executor` and its options mean: a number of processes, or a cluster.
+
+    Raises:
+        SettingsError: options of a cluster without one, or Ray is not there.
+    """
+    if executor is ExecutorName.local:
+        given = {"--address": address, "--num-gpus": num_gpus}
+        for name in (name for name, value in given.items() if value is not None):
+            raise SettingsError(f"{name} says how a cluster is used: it needs --executor {ExecutorName.ray.value}")
+        return workers
+    from pipelines.stages.executors.ray_cluster import RayCluster
+
+    cluster = RayCluster(workers=workers, gpus=num_gpus, address=address or "auto")
+    cluster.connect()
+    return cluster
 
 
 def open_workspace(folder: Path | None) -> "tuple[Recipe, Workspace]":

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtpkd_cli.options import RUNS, DetectorName, MaxFailuresOption, NewWorkspaceOption, WorkersOption, speak
+from mtpkd_cli.options import (
+    RUNS,
+    AddressOption,
+    DetectorName,
+    ExecutorName,
+    ExecutorOption,
+    MaxFailuresOption,
+    NewWorkspaceOption,
+    WorkersOption,
+    place_of_work,
+    speak,
+)
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe
@@ -54,6 +65,8 @@ def preprocess(
     only: OnlyOption = None,
     detector: Annotated[DetectorName | None, typer.Option("--detector", help="Face detector.")] = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = ExecutorName.local,
+    address: AddressOption = None,
     max_failures: MaxFailuresOption = 0.05,
     clip_timeout: ClipTimeoutOption = None,
     repair: Annotated[bool, typer.Option("--repair", help="First remove what `mtpkd verify` finds broken.")] = False,
@@ -64,6 +77,7 @@ def preprocess(
     from pipelines.workspace import Workspace
 
     speak()
+    work = place_of_work(executor, workers=workers, address=address, num_gpus=None)
     place = Workspace(workspace or RUNS / corpus.value)
     known = _workspace_recipe(corpus, place)
     own = _own_recipe(corpus, root, known, is_named=workspace is not None)
@@ -78,7 +92,7 @@ def preprocess(
         recipe,
         place,
         only=only,
-        workers=workers,
+        workers=work,
         max_failures=max_failures,
         clip_timeout=clip_timeout,
         repairing=repair,

@@ -7,12 +7,17 @@ import typer
 
 from mtpkd_cli.options import (
     RUNS,
+    AddressOption,
+    ExecutorName,
+    ExecutorOption,
     LabelledOption,
     MaxFailuresOption,
     MetricOption,
     NewWorkspaceOption,
+    NumGpusOption,
     TrackOption,
     WorkersOption,
+    place_of_work,
     speak,
 )
 
@@ -32,6 +37,9 @@ def run(
     labelled: LabelledOption = None,
     metric: MetricOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = ExecutorName.local,
+    address: AddressOption = None,
+    num_gpus: NumGpusOption = None,
     max_failures: MaxFailuresOption = 0.05,
     track: TrackOption = None,
 ) -> None:
@@ -44,11 +52,12 @@ def run(
     from pipelines.workspace import Workspace
 
     speak()
+    work = place_of_work(executor, workers=workers, address=address, num_gpus=num_gpus)
     changes: dict[str, object] = {} if root is None else {"corpus.root": str(root)}
     changes |= {} if labelled is None else {"protocol.labelled": labelled}
     chosen = override_recipe(load_recipe(recipe, tuple(settings or ())), **changes)
     if metric is not None:
         get_metric(metric, task_of(chosen.corpus))
     place = Workspace(workspace or RUNS / chosen.corpus.name)
-    run_all(chosen, place, workers=workers, max_failures=max_failures, track=track or ())
+    run_all(chosen, place, workers=work, max_failures=max_failures, track=track or ())
     show_results(chosen, place, metric)

@@ -137,15 +137,8 @@ def run_units(
         return 0
     log.info("%s: %d of %d to make\n  %s", label, len(pending), len(units), first)
     started = time.monotonic()
-    task = partial(_make, artifacts_of=artifacts_of)
     with tqdm(total=cost, desc=label, unit="clip", disable=None, bar_format=_BAR, delay=1, leave=False) as bar:
-        hear = partial(_hear, bar, keep)
-        if isinstance(workers, int) and min(workers, len(pending)) <= (supervision is None):
-            for unit in pending:
-                task(unit, hear)
-        else:
-            with _crew(workers, len(pending), task, supervision, root) as crew:
-                _follow(crew, pending, artifacts_of, hear, supervision, forgiving=isinstance(workers, Executor))
+        _work(pending, artifacts_of, workers, partial(_hear, bar, keep), supervision, root)
     log.info("%s: done in %.0f s", label, time.monotonic() - started)
     return len(pending)
 
@@ -196,6 +189,23 @@ def _make(unit: Any, send: Send, *, artifacts_of: Callable[[Any], list[Artifact]
         for path in artifact.beside:
             recording.finish(path)
         recording.finish(artifact.path, **details)
+
+
+def _work(
+    units: Sequence[Any],
+    artifacts_of: Callable[[Any], list[Artifact]],
+    workers: Workers,
+    hear: Send,
+    supervision: Supervision | None,
+    root: Path,
+) -> None:
+    task = partial(_make, artifacts_of=artifacts_of)
+    if isinstance(workers, int) and min(workers, len(units)) <= (supervision is None):
+        for unit in units:
+            task(unit, hear)
+        return
+    with _crew(workers, len(units), task, supervision, root) as crew:
+        _follow(crew, units, artifacts_of, hear, supervision, forgiving=isinstance(workers, Executor))
 
 
 def _crew(

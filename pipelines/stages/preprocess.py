@@ -14,7 +14,7 @@ from pipelines.errors import MtpkdError, SettingsError, TooManyFailures
 from pipelines.recipe import Recipe, SyntheticAffWild2Corpus, SyntheticCorpus
 from pipelines.recipe.loading import render_recipe
 from pipelines.stages.execution import Supervision, default_workers, run_units
-from pipelines.stages.executors import Workers
+from pipelines.stages.executors import Executor, Workers
 from pipelines.stages.locking import hold
 from pipelines.stages.shards import GroupUnit, ShardUnit, artifacts_of, kinds_of, without
 from pipelines.stages.shards.features import WIDTH
@@ -53,6 +53,8 @@ def run(
         TooManyFailures: after everything was written.
     """
     workers = default_workers() if workers is None else workers
+    if isinstance(workers, Executor):
+        workers = workers.needing(cpus=1, gpus=0)
     wanted = _wanted(recipe, only)
     corpus = _read_layout(recipe, workers)
     supervision = Supervision(clip_timeout or CLIP_TIMEOUT_S[recipe.corpus.continuous], without)

@@ -49,9 +49,8 @@ class Executor(ABC):
     gpus: float | None = None
 
     def needing(self: Kind, *, cpus: int, gpus: float) -> Kind:
-        """The same, for units of a stage that has these needs; a share of a card that was asked for stays."""
-        asked = self.gpus if self.gpus is not None and gpus else gpus
-        return replace(self, cpus=cpus, gpus=asked)
+        """The same, for units of a stage that has these needs."""
+        return replace(self, cpus=cpus, gpus=gpus)
 
     @abstractmethod
     def crew(self, task: Task, *, limit_s: float | None, root: Path) -> AbstractContextManager[AnyCrew]:

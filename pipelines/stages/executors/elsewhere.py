@@ -66,9 +66,10 @@ class Site:
         os.environ.update(self.settings)
 
 
-def attend(unit: Any, task: Task, send: Send) -> bool:
+def attend(unit: Any, task: Task, site: Site, send: Send) -> bool:
     """Do a unit in the process of a worker, and say how it ended; whether it ended well."""
     try:
+        site.enter()
         task(unit, send)
     except Exception as error:
         send(FAILED, (error, f"on {socket.gethostname()}\n{traceback.format_exc()}"))

@@ -160,9 +160,5 @@ def _attend(number: int, unit: Any, home: tuple[Task, Site], mailbox: Any) -> No
     def send(kind: str, value: Any) -> None:
         said[:] = [mailbox.put.remote((number, kind, value))]
 
-    def at_home(unit: Any, send: Any) -> None:
-        site.enter()
-        task(unit, send)
-
-    attend(unit, at_home, send)
+    attend(unit, task, site, send)
     ray.get(said)
