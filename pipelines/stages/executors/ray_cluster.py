@@ -2,8 +2,8 @@
 
 - Ray retries nothing (`max_retries=0`): what a death means, and whether a unit is tried again, is decided where it is
   decided for local processes. A unit that died with its node is no suspect.
-- What a task says goes to an actor on this node, a mailbox, which is emptied here. A task ends when all that it said
-  has arrived, so nothing of a finished one is lost.
+- What a task says goes to an actor on this node, a mailbox, which is emptied here. A task goes on when it is known there
+  which clip it reads, and ends when all that it said has arrived.
 - No more tasks are handed over than the cluster has room for, looked up anew each time: nodes that join are used, and
   thousands of units do not lie in the object store at once.
 - Tasks belong to this process: when it ends, however that happens, Ray ends them.
@@ -21,9 +21,11 @@ from typing import Any
 from pipelines.errors import MtpkdError, SettingsError
 from pipelines.stages.executors import Executor
 from pipelines.stages.executors.elsewhere import DIED, Elsewhere, Site, Word, attend
-from pipelines.stages.workers import FAILED, Task
+from pipelines.stages.workers import DONE, FAILED, Task
 
 _POLL_S = 0.1
+_AWAITED = ("begin", "start", DONE, FAILED)
+"""What must have arrived, with all that was said before it, before a task goes on: it may be its last word."""
 _STOPPED_S = 10.0
 """How long stopped tasks are waited for."""
 
@@ -83,7 +85,7 @@ class RayCrew(Elsewhere):
         self._executor.connect()
         ray, needs = self._ray, self._executor
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-            ray.get_runtime_context().get_node_id(), soft=True
+            ray.get_runtime_context().get_node_id(), soft=False
         )
         self._mailbox = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
         self._remote = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus or 0, max_retries=0)(_attend)
@@ -154,11 +156,11 @@ def _attend(number: int, unit: Any, home: tuple[Task, Site], mailbox: Any) -> No
     """A task: what runs in a process of the cluster."""
     import ray
 
-    said: list[Any] = []
     task, site = home
 
     def send(kind: str, value: Any) -> None:
-        said[:] = [mailbox.put.remote((number, kind, value))]
+        arrives = mailbox.put.remote((number, kind, value))
+        if kind in _AWAITED:
+            ray.get(arrives)
 
     attend(unit, task, site, send)
-    ray.get(said)
