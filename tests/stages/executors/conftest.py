@@ -75,12 +75,13 @@ def sidecars():
     return sidecars_of
 
 
-def processes(title):
-    """Process -> its parent, of those whose command line begins so."""
+def processes(*words):
+    """Process -> its parent, of those whose command line has these in it."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if (folder / "cmdline").read_bytes().startswith(title.encode()):
+            command = (folder / "cmdline").read_bytes()
+            if all(word.encode() in command for word in words):
                 stat = (folder / "stat").read_text()
                 found[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
         except OSError:  # it ended meanwhile
