@@ -1,4 +1,4 @@
-"""`preprocess` with one worker and with two: processes of this machine against tasks of a Ray cluster that is started here.
+"""`preprocess` with one worker and with two: local processes against tasks of a Ray cluster that is started here.
 
 python benchmarks/executors.py [--rounds N] [--subjects N]
 
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from pipelines.corpora.synthetic import render_synthetic
-from pipelines.recipe import BioVidCorpus, Recipe
+from pipelines.recipe import BioVidCorpus, Recipe, SyntheticCorpus
 from pipelines.recipe.loading import load_recipe, override_recipe, plain
 from pipelines.stages import preprocess
 from pipelines.stages.executors import Workers
@@ -34,6 +34,7 @@ def corpus(folder: Path, subjects: int) -> Recipe:
     """A rendered corpus, read as BioVid."""
     small = {"corpus.root": str(folder / "corpus"), "corpus.subject_count": subjects, "corpus.clips_per_class": 3}
     recipe = override_recipe(load_recipe("demo"), **small)
+    assert isinstance(recipe.corpus, SyntheticCorpus)
     render_synthetic(recipe.corpus)
     return override_recipe(recipe, corpus=plain(BioVidCorpus(root=recipe.corpus.root)))
 

@@ -2,8 +2,8 @@
 
 - Ray retries nothing (`max_retries=0`): what a death means, and whether a unit is tried again, is decided where it is
   decided for local processes. A unit that died with its node is no suspect.
-- What a task says goes to an actor on this node, a mailbox, which is emptied here. A task goes on when it is known there
-  which clip it reads, and ends when all that it said has arrived.
+- What a task says goes to an actor on this node, a mailbox, which is emptied here. A task goes on when it is known
+  there which clip it reads, and ends when all that it said has arrived.
 - No more tasks are handed over than the cluster has room for, looked up anew each time: nodes that join are used, and
   thousands of units do not lie in the object store at once.
 - Tasks belong to this process: when it ends, however that happens, Ray ends them.
