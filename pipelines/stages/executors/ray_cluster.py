@@ -23,6 +23,7 @@ from pipelines.stages.executors import Executor
 from pipelines.stages.executors.elsewhere import DIED, Elsewhere, Site, Word, attend
 from pipelines.stages.workers import DONE, FAILED, Task
 
+log = logging.getLogger("mtpkd")
 _POLL_S = 0.1
 _AWAITED = ("begin", "start", DONE, FAILED)
 """What must have arrived, with all that was said before it, before a task goes on: it may be its last word."""
@@ -90,6 +91,11 @@ class RayCrew(Elsewhere):
         self._mailbox = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
         self._remote = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus or 0, max_retries=0)(_attend)
         self._home = ray.put((self._task, self._site))
+        if not self._slots():
+            cards = f" and {needs.gpus:g} of a graphics card" if needs.gpus else ""
+            log.warning(
+                "warning: no node of the Ray cluster has %d processors%s for a task: waiting for one", needs.cpus, cards
+            )
 
     def _close(self, *, failed: bool) -> None:
         for ref in self._tasks:
@@ -107,10 +113,14 @@ class RayCrew(Elsewhere):
 
     def _room(self) -> int:
         """Most tasks at a time; at least one, which waits until a node is there that can carry it."""
+        slots = self._slots()
+        return max(1, min(slots, self._executor.workers or slots))
+
+    def _slots(self) -> int:
+        """How many tasks all nodes carry."""
         needs = {"CPU": self._executor.cpus, "GPU": self._executor.gpus or 0}
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        room = sum(min(int(node.get(name, 0) // need) for name, need in needs.items() if need) for node in nodes)
-        return max(1, min(room, self._executor.workers or room))
+        return sum(min(int(node.get(name, 0) // need) for name, need in needs.items() if need) for node in nodes)
 
     def _listen(self) -> Iterable[Word]:
         ended, _ = self._ray.wait(list(self._tasks), num_returns=1, timeout=_POLL_S)
