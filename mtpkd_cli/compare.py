@@ -1,20 +1,24 @@
 """`mtpkd compare`: methods x folds x seeds on identical splits, and what the numbers allow to say."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mtpkd_cli.options import (
+from mtpkd_cli.machines import (
+    AddressOption,
+    AnyExecutorName,
+    AnyExecutorOption,
+    ArrayOption,
+    ClusterOption,
     DeviceOption,
-    MetricOption,
-    TrackOption,
+    Machines,
+    NumGpusOption,
+    PartitionOption,
+    TimeOption,
     WorkersOption,
-    WorkspaceOption,
-    compute_on,
-    open_workspace,
-    speak,
 )
+from mtpkd_cli.options import MetricOption, TrackOption, WorkspaceOption, open_workspace, speak
 from pipelines.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -48,32 +52,50 @@ def compare(
     metric: MetricOption = None,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
+    executor: AnyExecutorOption = AnyExecutorName.local,
+    address: AddressOption = None,
+    num_gpus: NumGpusOption = None,
+    partition: PartitionOption = None,
+    time: TimeOption = None,
+    array: ArrayOption = None,
+    cluster: ClusterOption = None,
     device: DeviceOption = None,
     track: TrackOption = None,
 ) -> None:
     """Run what is stale for every method, fold and seed, and compare with visual only and the controls."""
-    from pipelines.corpora import task_of
-    from pipelines.metrics import get_metric, metrics_for
-    from pipelines.recipe.loading import override_recipe
-    from pipelines.stages import compare as stage
-
     speak()
-    compute_on(device)
+    slurm = {"partition": partition, "time": time, "array": array, "cluster": cluster}
+    work = Machines(workers, executor, address, num_gpus, device, **slurm).work()
     recipe, place = open_workspace(workspace)
     shares = _shares(labelled)
+    names = None if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
+    running = {"methods": names, "workers": work, "track": track or ()}
+    _compare(_protocol(recipe, seeds, folds, shares), place, shares, metric, running)
+
+
+def _compare(
+    recipe: "Recipe", place: "Workspace", shares: Sequence[float], metric: str | None, running: dict[str, Any]
+) -> None:
+    from pipelines.corpora import task_of
+    from pipelines.metrics import get_metric, metrics_for
+    from pipelines.stages import compare as stage
+
+    task = task_of(recipe.corpus)
+    chosen = get_metric(metric, task) if metric else metrics_for(task)[0]
+    if len(shares) > 1:
+        _show_curve(stage.run_curve(recipe, place, shares, metric=chosen, **running), recipe, place, chosen)
+    else:
+        _show(stage.run(recipe, place, metric=chosen, **running), recipe, place, chosen)
+
+
+def _protocol(recipe: "Recipe", seeds: int, folds: int | None, shares: Sequence[float]) -> "Recipe":
+    """The recipe with what the command line says of the protocol."""
+    from pipelines.recipe.loading import override_recipe
+
     changes: dict[str, object] = {"protocol.seeds": list(range(seeds))}
     changes |= {} if folds is None else {"protocol.folds": folds, "protocol.name": "k-fold"}
     changes |= {"protocol.labelled": shares[0]} if len(shares) == 1 else {}
-    recipe = override_recipe(recipe, **changes)
-    task = task_of(recipe.corpus)
-    chosen = get_metric(metric, task) if metric else metrics_for(task)[0]
-    names = None if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
-    if len(shares) > 1:
-        curve = stage.run_curve(recipe, place, shares, methods=names, metric=chosen, workers=workers, track=track or ())
-        _show_curve(curve, recipe, place, chosen)
-    else:
-        found = stage.run(recipe, place, methods=names, metric=chosen, workers=workers, track=track or ())
-        _show(found, recipe, place, chosen)
+    return override_recipe(recipe, **changes)
 
 
 def _shares(text: str | None) -> tuple[float, ...]:

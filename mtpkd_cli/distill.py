@@ -4,20 +4,20 @@ from typing import Annotated
 
 import typer
 
-from mtpkd_cli.options import (
-    DependenciesOption,
+from mtpkd_cli.machines import (
+    AddressOption,
     DeviceOption,
     DevicesOption,
+    ExecutorName,
+    ExecutorOption,
+    Machines,
     NodesOption,
+    NumGpusOption,
     StrategyName,
     StrategyOption,
-    TrackOption,
     WorkersOption,
-    WorkspaceOption,
-    compute_on,
-    open_workspace,
-    speak,
 )
+from mtpkd_cli.options import DependenciesOption, TrackOption, WorkspaceOption, run_stage
 
 
 def distill(
@@ -27,22 +27,16 @@ def distill(
     ] = None,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = ExecutorName.local,
+    address: AddressOption = None,
+    num_gpus: NumGpusOption = None,
     device: DeviceOption = None,
-    with_dependencies: DependenciesOption = False,
-    track: TrackOption = None,
     devices: DevicesOption = None,
     nodes: NodesOption = None,
     strategy: StrategyOption = StrategyName.ddp,
+    with_dependencies: DependenciesOption = False,
+    track: TrackOption = None,
 ) -> None:
     """Aligned teachers -> students that see only the face."""
-    from pipelines.stages import distill as stage
-    from pipelines.stages import run_before
-    from pipelines.stages.team import assembled
-
-    speak()
-    compute_on(device)
-    recipe, place = open_workspace(workspace)
-    with assembled(recipe, devices=devices, nodes=nodes, workers=workers) as team:
-        if with_dependencies:
-            run_before("distill", recipe, place, workers=workers, track=track or (), team=team)
-        stage.run(recipe, place, methods=method, workers=workers, track=track or (), team=team)
+    machines = Machines(workers, executor, address, num_gpus, device, devices, nodes)
+    run_stage("distill", workspace, machines, with_dependencies=with_dependencies, track=track, methods=method)

@@ -5,17 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtpkd_cli.options import (
-    DependenciesOption,
+from mtpkd_cli.machines import (
+    AddressOption,
     DeviceOption,
-    MetricOption,
-    TrackOption,
+    ExecutorName,
+    ExecutorOption,
+    Machines,
+    NumGpusOption,
     WorkersOption,
-    WorkspaceOption,
-    compute_on,
-    open_workspace,
-    speak,
 )
+from mtpkd_cli.options import DependenciesOption, MetricOption, TrackOption, WorkspaceOption, open_workspace, speak
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe
@@ -26,6 +25,9 @@ def evaluate(
     metric: MetricOption = None,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = ExecutorName.local,
+    address: AddressOption = None,
+    num_gpus: NumGpusOption = None,
     device: DeviceOption = None,
     with_dependencies: DependenciesOption = False,
     track: TrackOption = None,
@@ -40,13 +42,13 @@ def evaluate(
     from pipelines.stages import run_before
 
     speak()
-    compute_on(device)
+    work = Machines(workers, executor, address, num_gpus, device).work()
     recipe, place = open_workspace(workspace)
     if metric is not None:
         get_metric(metric, task_of(recipe.corpus))
     if with_dependencies:
-        run_before("evaluate", recipe, place, workers=workers, track=track or ())
-    stage.run(recipe, place, workers=workers, track=track or ())
+        run_before("evaluate", recipe, place, workers=work, track=track or ())
+    stage.run(recipe, place, workers=work, track=track or ())
     show_results(recipe, place, metric)
     if submission is not None:
         for path in stage.write_submissions(recipe, place, submission):

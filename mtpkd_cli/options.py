@@ -1,16 +1,16 @@
 """What the commands share: their options, which workspace is meant, which recipe it has, and how they speak."""
 
 import logging
-import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipelines.errors import SettingsError
 
 if TYPE_CHECKING:
+    from mtpkd_cli.machines import Machines
     from pipelines.recipe import Recipe
     from pipelines.workspace import Workspace
 
@@ -24,25 +24,11 @@ class DetectorName(StrEnum):
     face_alignment = "face-alignment"
 
 
-class DeviceName(StrEnum):
-    """What networks are computed on."""
-
-    auto = "auto"
-    cuda = "cuda"
-    cpu = "cpu"
-
-
 class ServiceName(StrEnum):
     """What can show measurements; both keep them in the workspace."""
 
     tensorboard = "tensorboard"
     mlflow = "mlflow"
-
-
-class StrategyName(StrEnum):
-    """How several processes train one model."""
-
-    ddp = "ddp"
 
 
 WorkspaceOption = Annotated[
@@ -52,13 +38,6 @@ WorkspaceOption = Annotated[
 NewWorkspaceOption = Annotated[
     Path | None, typer.Option("--workspace", help="Folder of the run's files.", show_default="runs/CORPUS")
 ]
-WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processes to use.", show_default="one a processor")
-]
-DeviceOption = Annotated[
-    DeviceName | None,
-    typer.Option("--device", help="What to compute on; makes nothing stale.", show_default="as in the recipe"),
-]
 DependenciesOption = Annotated[
     bool, typer.Option("--with-dependencies", help="First run the stages before this one, where they are stale.")
 ]
@@ -66,14 +45,6 @@ TrackOption = Annotated[
     list[ServiceName] | None,
     typer.Option("--track", help="Also send what metrics.csv gets to this service; may be repeated."),
 ]
-DevicesOption = Annotated[
-    int | None,
-    typer.Option("--devices", min=1, help="Processes a machine that train one model.", show_default="1, or torchrun's"),
-]
-NodesOption = Annotated[
-    int | None, typer.Option("--nodes", min=1, help="Machines that train one model.", show_default="1, or torchrun's")
-]
-StrategyOption = Annotated[StrategyName, typer.Option("--strategy", help="How several processes train one model.")]
 MaxFailuresOption = Annotated[float, typer.Option("--max-failures", min=0, max=1, help="Share of clips that may fail.")]
 LabelledOption = Annotated[
     float | None,
@@ -98,19 +69,30 @@ def speak() -> None:
     logger.propagate = False
 
 
-def compute_on(device: DeviceName | None) -> None:
-    """Overrule the recipe's device for this command and its worker processes, and say so.
+def run_stage(
+    name: str,
+    folder: Path | None,
+    machines: "Machines",
+    *,
+    with_dependencies: bool,
+    track: "list[ServiceName] | None",
+    **options: Any,
+) -> None:
+    """Run one stage that trains, and on request those before it, of the workspace that is meant.
 
     Raises:
-        SettingsError: there is no such device here.
+        MtpkdError: as raised by what it says of machines, by `open_workspace`, or by a stage.
     """
-    if device is None:
-        return
-    from pipelines.training.device import DEVICE_VARIABLE, accelerator
+    from pipelines.stages import run_before, run_one
 
-    os.environ[DEVICE_VARIABLE] = device.value
-    found = accelerator(device.value)
-    logging.getLogger("mtpkd").info("device: %s, by --device; what is up to date stays so", found)
+    speak()
+    work = machines.work()
+    recipe, place = open_workspace(folder)
+    with machines.team(recipe) as team:
+        workers = team or work
+        if with_dependencies:
+            run_before(name, recipe, place, workers=workers, track=track or ())
+        run_one(name, recipe, place, workers=workers, track=track or (), **options)
 
 
 def open_workspace(folder: Path | None) -> "tuple[Recipe, Workspace]":

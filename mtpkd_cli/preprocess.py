@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mtpkd_cli.options import RUNS, DetectorName, MaxFailuresOption, NewWorkspaceOption, WorkersOption, speak
+from mtpkd_cli.machines import AddressOption, ExecutorName, ExecutorOption, Machines, WorkersOption
+from mtpkd_cli.options import RUNS, DetectorName, MaxFailuresOption, NewWorkspaceOption, speak
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe
@@ -54,6 +55,8 @@ def preprocess(
     only: OnlyOption = None,
     detector: Annotated[DetectorName | None, typer.Option("--detector", help="Face detector.")] = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = ExecutorName.local,
+    address: AddressOption = None,
     max_failures: MaxFailuresOption = 0.05,
     clip_timeout: ClipTimeoutOption = None,
     repair: Annotated[bool, typer.Option("--repair", help="First remove what `mtpkd verify` finds broken.")] = False,
@@ -64,6 +67,7 @@ def preprocess(
     from pipelines.workspace import Workspace
 
     speak()
+    work = Machines(workers, executor, address).work()
     place = Workspace(workspace or RUNS / corpus.value)
     known = _workspace_recipe(corpus, place)
     own = _own_recipe(corpus, root, known, is_named=workspace is not None)
@@ -78,7 +82,7 @@ def preprocess(
         recipe,
         place,
         only=only,
-        workers=workers,
+        workers=work,
         max_failures=max_failures,
         clip_timeout=clip_timeout,
         repairing=repair,

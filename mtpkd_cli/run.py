@@ -5,16 +5,22 @@ from typing import Annotated
 
 import typer
 
+from mtpkd_cli.machines import (
+    AddressOption,
+    DeviceOption,
+    ExecutorName,
+    ExecutorOption,
+    Machines,
+    NumGpusOption,
+    WorkersOption,
+)
 from mtpkd_cli.options import (
     RUNS,
-    DeviceOption,
     LabelledOption,
     MaxFailuresOption,
     MetricOption,
     NewWorkspaceOption,
     TrackOption,
-    WorkersOption,
-    compute_on,
     speak,
 )
 
@@ -34,6 +40,9 @@ def run(
     labelled: LabelledOption = None,
     metric: MetricOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = ExecutorName.local,
+    address: AddressOption = None,
+    num_gpus: NumGpusOption = None,
     device: DeviceOption = None,
     max_failures: MaxFailuresOption = 0.05,
     track: TrackOption = None,
@@ -47,12 +56,12 @@ def run(
     from pipelines.workspace import Workspace
 
     speak()
-    compute_on(device)
+    work = Machines(workers, executor, address, num_gpus, device).work()
     changes: dict[str, object] = {} if root is None else {"corpus.root": str(root)}
     changes |= {} if labelled is None else {"protocol.labelled": labelled}
     chosen = override_recipe(load_recipe(recipe, tuple(settings or ())), **changes)
     if metric is not None:
         get_metric(metric, task_of(chosen.corpus))
     place = Workspace(workspace or RUNS / chosen.corpus.name)
-    run_all(chosen, place, workers=workers, max_failures=max_failures, track=track or ())
+    run_all(chosen, place, workers=work, max_failures=max_failures, track=track or ())
     show_results(chosen, place, metric)

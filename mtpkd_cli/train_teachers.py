@@ -1,40 +1,34 @@
 """`mtpkd train-teachers`: stage 2."""
 
-from mtpkd_cli.options import (
-    DependenciesOption,
+from mtpkd_cli.machines import (
+    AddressOption,
     DeviceOption,
     DevicesOption,
+    ExecutorName,
+    ExecutorOption,
+    Machines,
     NodesOption,
+    NumGpusOption,
     StrategyName,
     StrategyOption,
-    TrackOption,
     WorkersOption,
-    WorkspaceOption,
-    compute_on,
-    open_workspace,
-    speak,
 )
+from mtpkd_cli.options import DependenciesOption, TrackOption, WorkspaceOption, run_stage
 
 
 def train_teachers(
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
+    executor: ExecutorOption = ExecutorName.local,
+    address: AddressOption = None,
+    num_gpus: NumGpusOption = None,
     device: DeviceOption = None,
-    with_dependencies: DependenciesOption = False,
-    track: TrackOption = None,
     devices: DevicesOption = None,
     nodes: NodesOption = None,
     strategy: StrategyOption = StrategyName.ddp,
+    with_dependencies: DependenciesOption = False,
+    track: TrackOption = None,
 ) -> None:
     """Cache -> a teacher a modality, the joint teacher, embeddings and the hallucination net."""
-    from pipelines.stages import run_before
-    from pipelines.stages import train_teachers as stage
-    from pipelines.stages.team import assembled
-
-    speak()
-    compute_on(device)
-    recipe, place = open_workspace(workspace)
-    with assembled(recipe, devices=devices, nodes=nodes, workers=workers) as team:
-        if with_dependencies:
-            run_before("train-teachers", recipe, place, workers=workers, track=track or (), team=team)
-        stage.run(recipe, place, workers=workers, track=track or (), team=team)
+    machines = Machines(workers, executor, address, num_gpus, device, devices, nodes)
+    run_stage("train-teachers", workspace, machines, with_dependencies=with_dependencies, track=track)

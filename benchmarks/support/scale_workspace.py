@@ -8,8 +8,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe, Task
+    from pipelines.stages.artifacts import Artifact
     from pipelines.stages.cells import Cell
-    from pipelines.stages.execution import Artifact
     from pipelines.training.samples import Sample
     from pipelines.workspace import Workspace
 

@@ -2,14 +2,13 @@
 
 import importlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipelines.recipe import Recipe
+from pipelines.stages.executors import Workers
+from pipelines.stages.team import Team, follows
 from pipelines.stages.tracking import check_services
 from pipelines.workspace import Workspace
-
-if TYPE_CHECKING:
-    from pipelines.stages.team import Team
 
 STAGES = {
     "preprocess": "pipelines.stages.preprocess",
@@ -22,29 +21,23 @@ STAGES = {
 
 
 def run_before(
-    stage: str,
-    recipe: Recipe,
-    workspace: Workspace,
-    *,
-    workers: int | None = None,
-    track: Sequence[str] = (),
-    team: "Team | None" = None,
+    stage: str, recipe: Recipe, workspace: Workspace, *, workers: Workers | None = None, track: Sequence[str] = ()
 ) -> None:
-    """Run what is stale of the stages before one of them; `track` names services, a `team` trains together."""
+    """Run what is stale of the stages before one of them; `track` names services."""
     check_services(track)
     order = list(STAGES)
     for name in order[: order.index(stage)]:
         if name != "preprocess":
-            _run(name, recipe, workspace, workers=workers, track=track, team=team)
-        elif team is None or team.leads:  # it trains nothing; what follows waits for the workspace
-            _run(name, recipe, workspace, workers=workers, track=track)
+            _follow_on(name, recipe, workspace, workers=workers, track=track)
+        elif not follows(workers):  # it trains nothing; what follows waits for the workspace
+            _follow_on(name, recipe, workspace, workers=None if isinstance(workers, Team) else workers, track=track)
 
 
 def run_all(
     recipe: Recipe,
     workspace: Workspace,
     *,
-    workers: int | None = None,
+    workers: Workers | None = None,
     max_failures: float = 0.05,
     track: Sequence[str] = (),
 ) -> None:
@@ -52,11 +45,16 @@ def run_all(
     check_services(track)
     for name in STAGES:
         options = {"max_failures": max_failures} if name == "preprocess" else {}
-        _run(name, recipe, workspace, workers=workers, track=track, **options)
+        _follow_on(name, recipe, workspace, workers=workers, track=track, **options)
 
 
-def _run(name: str, recipe: Recipe, workspace: Workspace, *, track: Sequence[str], **options: Any) -> None:
+def run_one(name: str, recipe: Recipe, workspace: Workspace, **options: Any) -> None:
+    """Run one stage with the options of its `run`."""
+    importlib.import_module(STAGES[name]).run(recipe, workspace, **options)
+
+
+def _follow_on(name: str, recipe: Recipe, workspace: Workspace, *, track: Sequence[str], **options: Any) -> None:
     """Run one stage after those before it, which need not be looked at again."""
     options |= {} if name == "preprocess" else {"track": track}
     options |= {} if name in ("preprocess", "train-teachers") else {"look_back": False}
-    importlib.import_module(STAGES[name]).run(recipe, workspace, **options)
+    run_one(name, recipe, workspace, **options)

@@ -20,13 +20,12 @@ from pipelines.models.teachers import Aligned, Aligner, FixedTeacher, FusionTeac
 from pipelines.objectives.task_loss import per_sample_loss
 from pipelines.protocols.splits import Fit
 from pipelines.recipe import JOINT, Recipe
+from pipelines.stages.artifacts import Artifact, Job, warn_of_stale
 from pipelines.stages.cells import Cell, FitUnit, load_cells
-from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
-from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, train, training_workers
+from pipelines.stages.executors import Workers
+from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, run_tracked, train
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import teacher_column, teacher_embeddings
-from pipelines.stages.team import Team, follows
-from pipelines.stages.tracking import tracked
 from pipelines.stages.train_teachers import artifacts_of as teachers_of
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.problems.alignment import AlignmentProblem
@@ -46,15 +45,13 @@ def run(
     recipe: Recipe,
     workspace: Workspace,
     *,
-    workers: int | None = None,
+    workers: Workers | None = None,
     track: Sequence[str] = (),
     look_back: bool = True,
-    team: Team | None = None,
 ) -> None:
     """Align every stale fit; `track` names services. Raises MissingArtifact before `train-teachers`.
 
     `look_back`: whether to warn of stale teachers, which costs as much as finding what is stale here.
-    `team`: the processes that train each of them together, in place of workers.
     """
     cells = load_cells(recipe, workspace)
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
@@ -62,9 +59,7 @@ def run(
         workspace.require(unit.cell.teacher(unit.fit, JOINT), "mtpkd train-teachers")
     if look_back:
         warn_of_stale("train-teachers", units, teachers_of, root=workspace.root)
-    workers = workers or training_workers(recipe)
-    with tracked("align", recipe, workspace, () if follows(team) else track) as keep:
-        run_units("align", units, artifacts_of, workers=workers, root=workspace.root, keep=keep, team=team)
+    run_tracked("align", recipe, workspace, units, artifacts_of, workers=workers, track=track)
 
 
 def artifacts_of(unit: FitUnit) -> list[Artifact]:

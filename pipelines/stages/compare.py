@@ -26,6 +26,7 @@ from pipelines.reporting.writers import write_comparison_csv, write_results_json
 from pipelines.stages import run_all
 from pipelines.stages.cells import Cell, load_cells
 from pipelines.stages.evaluate import prediction_files
+from pipelines.stages.executors import Workers
 from pipelines.stages.locking import hold
 from pipelines.workspace import Workspace
 
@@ -44,7 +45,7 @@ def run(
     *,
     methods: Sequence[str] | None = None,
     metric: Metric[Any] | None = None,
-    workers: int | None = None,
+    workers: Workers | None = None,
     track: Sequence[str] = (),
 ) -> Outcome:
     """Run what is stale and compare; writes comparison.json, comparison.csv and the plots beside the results.
@@ -80,7 +81,7 @@ def run_curve(
     *,
     methods: Sequence[str] | None = None,
     metric: Metric[Any] | None = None,
-    workers: int | None = None,
+    workers: Workers | None = None,
     track: Sequence[str] = (),
 ) -> dict[float, Outcome]:
     """Compare with several shares of the training groups labelled; also writes the curve, comparison/labelled.*.

@@ -24,14 +24,13 @@ from pipelines.objectives.task_loss import per_sample_loss
 from pipelines.protocols.audit import Evidence
 from pipelines.recipe import JOINT, Recipe
 from pipelines.stages.align import artifacts_of as aligned
+from pipelines.stages.artifacts import Artifact, Job, warn_of_stale
 from pipelines.stages.calibration import calibrate
 from pipelines.stages.cells import Cell, FitUnit, load_cells
-from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
-from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, train, training_workers
+from pipelines.stages.executors import Workers
+from pipelines.stages.fitting import check_held_out, inherited_from, problem_tables, run_tracked, train
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import teacher_column, teacher_embeddings
-from pipelines.stages.team import Team, follows
-from pipelines.stages.tracking import tracked
 from pipelines.stages.train_teachers import artifacts_of as teachers_of
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint
 from pipelines.training.loop import Problem
@@ -61,15 +60,13 @@ def run(
     workspace: Workspace,
     *,
     methods: Sequence[str] | None = None,
-    workers: int | None = None,
+    workers: Workers | None = None,
     track: Sequence[str] = (),
     look_back: bool = True,
-    team: Team | None = None,
 ) -> None:
     """Train every stale student of the methods (by default the recipe's); `track` names services.
 
     `look_back`: whether to warn of what is stale of the stages before.
-    `team`: the processes that train each of them together, in place of workers.
 
     Raises:
         SettingsError: a method that does not exist.
@@ -87,9 +84,7 @@ def run(
     fits = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
     for stage, before in (("train-teachers", teachers_of), ("align", aligned)) if look_back else ():
         warn_of_stale(stage, fits, before, root=workspace.root)
-    workers = workers or training_workers(recipe)
-    with tracked("distill", recipe, workspace, () if follows(team) else track) as keep:
-        run_units("distill", units, artifacts_of, workers=workers, root=workspace.root, keep=keep, team=team)
+    run_tracked("distill", recipe, workspace, units, artifacts_of, workers=workers, track=track)
 
 
 def artifacts_of(unit: StudentUnit) -> list[Artifact]:

@@ -31,9 +31,11 @@ from pipelines.reporting.paired import Files
 from pipelines.reporting.results import TEACHER, Results, compute_results, write_results
 from pipelines.reporting.submission import write_submission
 from pipelines.stages import distill
+from pipelines.stages.artifacts import Artifact, Job, warn_of_stale
 from pipelines.stages.calibration import calibration_of
 from pipelines.stages.cells import Cell, load_cells
-from pipelines.stages.execution import Artifact, Job, run_units, warn_of_stale
+from pipelines.stages.execution import run_units
+from pipelines.stages.executors import Workers
 from pipelines.stages.fitting import provenance_of, training_workers
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import embed_modality
@@ -66,7 +68,7 @@ def run(
     recipe: Recipe,
     workspace: Workspace,
     *,
-    workers: int | None = None,
+    workers: Workers | None = None,
     track: Sequence[str] = (),
     look_back: bool = True,
 ) -> None:
@@ -85,7 +87,7 @@ def run(
     warn_of_stale("distill", trained, distill.artifacts_of, root=workspace.root)
     methods = tuple(TEACHER + name for name in recipe.teacher_subsets) + students
     units = [EvaluationUnit(cell, methods) for cell in cells]
-    workers = workers or training_workers(recipe)
+    workers = training_workers(recipe, workers)
     with tracked("evaluate", recipe, workspace, track) as keep:
         run_units("evaluate", units, artifacts_of, workers=workers, root=workspace.root)
         results = compute_results(prediction_files(methods, cells), cells[0].task, recipe.evaluation)

@@ -14,17 +14,19 @@ from pipelines.protocols.audit import Evidence, Purpose
 from pipelines.protocols.splits import Fit
 from pipelines.recipe import OptimisationSettings, Recipe
 from pipelines.recipe.loading import plain
+from pipelines.stages.artifacts import Artifact, Job
 from pipelines.stages.cells import Cell
-from pipelines.stages.execution import Job, default_workers
+from pipelines.stages.execution import Unit, default_workers, run_units
+from pipelines.stages.executors import Executor, Workers
 from pipelines.stages.team import Team, follows
-from pipelines.stages.tracking import RUN_DIGITS, Measurement
+from pipelines.stages.tracking import RUN_DIGITS, Measurement, tracked
 from pipelines.training.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from pipelines.training.device import accelerator
+from pipelines.training.device import accelerator, wanted_device
 from pipelines.training.loop import FitContext, Problem, fit
 from pipelines.training.samples import Sample
 from pipelines.training.seeding import derive_seed, make_deterministic
 from pipelines.training.tables import EmbeddingTable
-from pipelines.workspace import write_csv
+from pipelines.workspace import Workspace, write_csv
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -41,10 +43,38 @@ def fabric_for(recipe: Recipe, team: Team | None = None) -> "Fabric":
     return Fabric(accelerator=accelerator(recipe.training.device), devices=1, precision=recipe.training.precision)
 
 
-def training_workers(recipe: Recipe) -> int:
-    """Processes for a training stage: as many as the processors carry, but one for a graphics card."""
+def training_workers(recipe: Recipe, asked: Workers | None = None) -> Workers:
+    """Who trains: who was asked, or as many processes as the processors carry, but one for a graphics card."""
+    if isinstance(asked, Executor):
+        return asked.needing(cpus=recipe.training.threads, gpus=_cards(recipe, asked))
+    if asked:
+        return asked
     device = accelerator(recipe.training.device)
     return 1 if device == "cuda" else max(1, default_workers() // recipe.training.threads)
+
+
+def _cards(recipe: Recipe, executor: Executor) -> float:
+    """Graphics cards for a unit elsewhere: whoever hands out the work need not have one for those who do it."""
+    device = wanted_device(recipe.training.device)
+    if executor.gpus is not None:
+        return executor.gpus if device != "cpu" else 0
+    return 1 if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else 0
+
+
+def run_tracked(
+    label: str,
+    recipe: Recipe,
+    workspace: Workspace,
+    units: Sequence[Unit],
+    artifacts_of: Callable[[Unit], list[Artifact]],
+    *,
+    workers: Workers | None,
+    track: Sequence[str],
+) -> None:
+    """Make what is stale of a stage that trains, and keep what it measures; see `run_units` and `tracked`."""
+    trainers = training_workers(recipe, workers)
+    with tracked(label, recipe, workspace, () if follows(trainers) else track) as keep:
+        run_units(label, units, artifacts_of, workers=trainers, root=workspace.root, keep=keep)
 
 
 def train(

@@ -16,8 +16,8 @@ from pipelines.metrics import fit_temperature
 from pipelines.models.forest import Forest, ForestTeacher, log_votes, side_by_side
 from pipelines.protocols.audit import Evidence, audit
 from pipelines.recipe import Task
+from pipelines.stages.artifacts import Artifact, Job
 from pipelines.stages.cells import Cell, FitUnit
-from pipelines.stages.execution import Artifact, Job
 from pipelines.stages.fitting import full_schema, having, inherited_from
 from pipelines.training.checkpoints import Checkpoint, save_checkpoint
 from pipelines.training.forests import grow_forest

@@ -34,12 +34,12 @@ def exclusive(
 ) -> Callable[Concatenate[Settings, Workspace, Parameters], Result]:
     """Let a stage, a function of (recipe, workspace, ...), hold its workspace while it runs.
 
-    Of several processes that run it as a team, given as `team`, the first one does; the others begin when it has it.
+    Of several processes that run it as a team, given as `workers`, the first one does; the others begin when it has it.
     """
 
     @functools.wraps(stage)
     def held(recipe: Settings, workspace: Workspace, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        team = kwargs.get("team")
+        team = kwargs.get("workers")
         if not isinstance(team, Team):
             with hold(workspace):
                 return stage(recipe, workspace, *args, **kwargs)

@@ -13,10 +13,12 @@ from pipelines.corpora import Corpus, Failure, index_corpus
 from pipelines.errors import MtpkdError, SettingsError, TooManyFailures
 from pipelines.recipe import Recipe, SyntheticAffWild2Corpus, SyntheticCorpus
 from pipelines.recipe.loading import render_recipe
-from pipelines.stages.execution import Supervision, default_workers, run_units
+from pipelines.stages.execution import default_workers, run_units
+from pipelines.stages.executors import Executor
 from pipelines.stages.locking import hold
 from pipelines.stages.shards import GroupUnit, ShardUnit, artifacts_of, kinds_of, without
 from pipelines.stages.shards.features import WIDTH
+from pipelines.stages.supervision import Supervision
 from pipelines.stages.verify import repair
 from pipelines.workspace import Fingerprint, Recording, Workspace, read_sidecar, write_csv, write_text
 
@@ -30,7 +32,7 @@ def run(
     workspace: Workspace,
     *,
     only: str | None = None,
-    workers: int | None = None,
+    workers: int | Executor | None = None,
     max_failures: float = 0.05,
     clip_timeout: float | None = None,
     repairing: bool = False,
@@ -39,7 +41,8 @@ def run(
 
     Args:
         only: `faces`, `audio` or `biosignals`, or a modality of a manifest; None builds all. Annotations always are.
-        workers: processes; None takes one a processor. 0 works in this one, which a file may crash or hang.
+        workers: processes; None takes one a processor. 0 works in this one, which a file may crash or hang. Or an
+            executor.
         max_failures: share of clips that may fail before the run counts as failed.
         clip_timeout: seconds after which a clip counts as failed; None takes `CLIP_TIMEOUT_S`.
         repairing: check every shard against its checksum first, and make the broken ones again.
@@ -51,6 +54,8 @@ def run(
         TooManyFailures: after everything was written.
     """
     workers = default_workers() if workers is None else workers
+    if isinstance(workers, Executor):
+        workers = workers.needing(cpus=1, gpus=0)
     wanted = _wanted(recipe, only)
     corpus = _read_layout(recipe, workers)
     supervision = Supervision(clip_timeout or CLIP_TIMEOUT_S[recipe.corpus.continuous], without)
@@ -81,10 +86,10 @@ def _runs(wanted: Sequence[str], recipe: Recipe) -> list[tuple[str, ...]]:
     return [recorded, *others] if recorded else others
 
 
-def _read_layout(recipe: Recipe, workers: int) -> Corpus:
+def _read_layout(recipe: Recipe, workers: int | Executor) -> Corpus:
     """The corpus' clips; a synthetic one is drawn first."""
     if isinstance(recipe.corpus, SyntheticCorpus | SyntheticAffWild2Corpus):
-        _render(recipe.corpus, workers)
+        _render(recipe.corpus, workers if isinstance(workers, int) else default_workers())
     corpus = index_corpus(recipe.corpus)
     log.info("corpus: %d clips of %d groups in %s", len(corpus.clips), len(corpus.groups), corpus.root)
     return corpus
@@ -104,7 +109,12 @@ def _render(settings: SyntheticCorpus | SyntheticAffWild2Corpus, workers: int) -
 
 
 def _build(
-    kinds: Sequence[str], corpus: Corpus, recipe: Recipe, workspace: Workspace, workers: int, supervision: Supervision
+    kinds: Sequence[str],
+    corpus: Corpus,
+    recipe: Recipe,
+    workspace: Workspace,
+    workers: int | Executor,
+    supervision: Supervision,
 ) -> None:
     """Build the stale shards of some kinds."""
     units = [

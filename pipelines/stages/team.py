@@ -75,14 +75,14 @@ class Team:
         torch.distributed.barrier(group=self._control)
 
 
-def follows(team: Team | None) -> bool:
-    """Whether this is a process that another one leads."""
-    return team is not None and not team.leads
+def follows(workers: object) -> bool:
+    """Whether those who do the work are a team, and this is a process of it that another one leads."""
+    return isinstance(workers, Team) and not workers.leads
 
 
 @contextmanager
 def assembled(
-    recipe: Recipe, *, devices: int | None = None, nodes: int | None = None, workers: int | None = None
+    recipe: Recipe, *, devices: int | None = None, nodes: int | None = None, instead_of: str | None = None
 ) -> Iterator[Team | None]:
     """The processes that a command trains with; None where it is one.
 
@@ -90,10 +90,10 @@ def assembled(
         recipe: device and precision.
         devices: processes on each machine; by default those that torchrun started, else 1.
         nodes: machines; by default those that torchrun started processes on, else 1.
-        workers: processes that train a model each, which a team leaves no room for.
+        instead_of: an option that asks for others to do the work, which a team leaves no room for.
 
     Raises:
-        SettingsError: there are not so many devices, other processes were started than these, or workers are wanted.
+        SettingsError: there are not so many devices, other processes were started than these, or others were asked.
         MtpkdError: another process ended before its work was done.
     """
     started = _started_by_torchrun()
@@ -101,10 +101,8 @@ def assembled(
     if devices * nodes == 1:
         yield None
         return
-    if workers is not None:
-        raise SettingsError(
-            f"--workers {workers}: {devices * nodes} processes train one model after the other; leave it out"
-        )
+    if instead_of is not None:
+        raise SettingsError(f"{instead_of}: {devices * nodes} processes train one model after the other; leave it out")
     with _losses_told():
         team = Team(_launched(recipe, devices, nodes))
         signal.signal(signal.SIGTERM, _told_to_end)

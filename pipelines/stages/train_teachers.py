@@ -15,14 +15,15 @@ from pipelines.cache.embeddings import EmbeddingStore, write_embeddings
 from pipelines.models.hallucination import HallucinationNet
 from pipelines.models.teachers import FusionTeacher
 from pipelines.recipe import Recipe
+from pipelines.stages.artifacts import Artifact, Job
 from pipelines.stages.cells import FitUnit, load_cells
-from pipelines.stages.execution import Artifact, Job, run_units
-from pipelines.stages.fitting import problem_tables, train, training_workers
+from pipelines.stages.executors import Workers
+from pipelines.stages.fitting import problem_tables, run_tracked, train
 from pipelines.stages.forests import forest_artifact
 from pipelines.stages.locking import exclusive
 from pipelines.stages.networks import embed_modality, encoder_schema
-from pipelines.stages.team import Team, follows
-from pipelines.stages.tracking import tracked
+from pipelines.stages.team import Team
+from pipelines.stages.tracking import check_services
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.training.device import prepare_encoder
 from pipelines.training.normalisation import fit_normaliser, normalisation_keys, scope_of
@@ -38,24 +39,13 @@ log = logging.getLogger("mtpkd")
 
 
 @exclusive
-def run(
-    recipe: Recipe,
-    workspace: Workspace,
-    *,
-    workers: int | None = None,
-    track: Sequence[str] = (),
-    team: Team | None = None,
-) -> None:
-    """Train every stale teacher; `track` names services. Raises MissingArtifact before `preprocess`.
-
-    `team`: the processes that train each of them together, in place of workers.
-    """
+def run(recipe: Recipe, workspace: Workspace, *, workers: Workers | None = None, track: Sequence[str] = ()) -> None:
+    """Train every stale teacher; `track` names services. Raises MissingArtifact before `preprocess`."""
+    check_services(track)
     cells = load_cells(recipe, workspace)
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
-    workers = workers or training_workers(recipe)
-    with tracked("train-teachers", recipe, workspace, () if follows(team) else track) as keep:
-        _fetch_weights(recipe, units, team)
-        run_units("train-teachers", units, artifacts_of, workers=workers, root=workspace.root, keep=keep, team=team)
+    _fetch_weights(recipe, units, workers if isinstance(workers, Team) else None)
+    run_tracked("train-teachers", recipe, workspace, units, artifacts_of, workers=workers, track=track)
 
 
 def _fetch_weights(recipe: Recipe, units: Sequence[FitUnit], team: Team | None) -> None:

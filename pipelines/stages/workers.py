@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 Send = Callable[[str, Any], None]
 """Takes ("begin", path), ("start", clip), ("advance", clips), ("shrink", clips) or ("log", anything)."""
@@ -28,7 +28,8 @@ Task = Callable[[Any, Send], None]
 """(unit, send) -> None; of a module, so that another process can import it."""
 
 _POLL_S = 0.2
-_DONE, _FAILED = "done", "failed"
+DONE, FAILED = "done", "failed"
+"""What a worker says last of a unit, beside what `Send` takes."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Death:
         clip: what it was at; empty where it was between two.
         advanced: clips of that part that it had reported.
         late: whether it was killed because it took too long.
-        exit_code: of the process, negative for a signal.
+        exit_code: of the process, negative for a signal; None where nobody knows it.
+        lost: whether it went down with its machine, or was told to leave it: no fault of what it worked on.
     """
 
     unit: Any
@@ -65,6 +67,39 @@ class Death:
     advanced: int
     late: bool
     exit_code: int | None
+    lost: bool = False
+
+
+Event = Progress | Logged | Death
+
+
+class Account:
+    """What is known of whoever works on a unit, from what they said of it."""
+
+    def __init__(self, unit: Any) -> None:
+        self.unit, self.place, self.clip, self.advanced = unit, "", "", 0
+        self._since = time.monotonic()
+
+    def told(self, kind: str, value: Any) -> Iterator[Progress | Logged]:
+        """Note what they said of themselves, and yield what is of use to others."""
+        self._since = time.monotonic()
+        self.clip = value if kind == "start" else ""
+        if kind == "begin":
+            self.place, self.advanced = value, 0
+        if kind == "advance":
+            self.advanced += value
+        if kind in ("advance", "shrink"):
+            yield Progress(kind, value)
+        if kind == "log":
+            yield Logged(value)
+
+    def is_late(self, limit_s: float) -> bool:
+        """Whether nothing was said for longer than that; not before the first word: starting reads no input."""
+        return bool(self.place or self.clip) and time.monotonic() - self._since > limit_s
+
+    def death(self, *, late: bool, exit_code: int | None = None, lost: bool = False) -> Death:
+        """They are no more."""
+        return Death(self.unit, self.place, self.clip, self.advanced, late, exit_code, lost)
 
 
 class Crew:
@@ -95,7 +130,7 @@ class Crew:
         """Put a unit at the end of what waits, also while events are read; `alone` while nothing else is at work."""
         (self._alone if alone else self._waiting).append(unit)
 
-    def work(self, units: Iterable[Any]) -> Iterator[Progress | Logged | Death]:
+    def work(self, units: Iterable[Any]) -> Iterator[Event]:
         """Do everything that waits, and yield what happens.
 
         Raises:
@@ -108,7 +143,7 @@ class Crew:
             for connection, worker in busy.items():
                 if connection in ready:
                     yield from self._hear(worker)
-                elif self._limit_s is not None and worker.is_late(self._limit_s):
+                elif self._limit_s is not None and worker.account.is_late(self._limit_s):
                     yield self._bury(worker, late=True)
 
     def _hand_out(self) -> bool:
@@ -123,22 +158,27 @@ class Crew:
             idle.pop().give(self._waiting.popleft())
         return any(worker.busy for worker in self._workers)
 
-    def _hear(self, worker: "_Worker") -> Iterator[Progress | Logged | Death]:
+    def _hear(self, worker: "_Worker") -> Iterator[Event]:
         try:
             kind, value = worker.connection.recv()
         except (EOFError, OSError):
             yield self._bury(worker, late=False)
             return
-        if kind == _FAILED:
-            error, told = value
-            error.add_note(f"in a worker process:\n{told}")
-            raise error
-        yield from worker.told(kind, value)
+        if kind == FAILED:
+            raise_again(*value)
+        worker.busy = kind != DONE
+        yield from worker.account.told(kind, value)
 
     def _bury(self, worker: "_Worker", *, late: bool) -> Death:
         self._workers.remove(worker)
         exit_code = worker.kill()
-        return Death(worker.unit, worker.place, worker.clip, worker.advanced, late, exit_code)
+        return worker.account.death(late=late, exit_code=exit_code)
+
+
+def raise_again(error: Exception, told: str) -> NoReturn:
+    """Raise what was raised elsewhere, with what is known of the place as a note."""
+    error.add_note(f"in a worker process:\n{told}")
+    raise error
 
 
 class _Worker:
@@ -154,28 +194,9 @@ class _Worker:
 
     def give(self, unit: Any) -> None:
         """Let it work on a unit."""
-        self.unit, self.place, self.clip, self.advanced, self.busy = unit, "", "", 0, True
-        self._since = time.monotonic()
+        self.account, self.busy = Account(unit), True
         with suppress(BrokenPipeError):  # it died as it started: the end of the pipe is read as its death
             self.connection.send(unit)
-
-    def told(self, kind: str, value: Any) -> Iterator[Progress | Logged]:
-        """Note what it said of itself, and yield what is of use to others."""
-        self._since = time.monotonic()
-        self.clip = value if kind == "start" else ""
-        self.busy = kind != _DONE
-        if kind == "begin":
-            self.place, self.advanced = value, 0
-        if kind == "advance":
-            self.advanced += value
-        if kind in ("advance", "shrink"):
-            yield Progress(kind, value)
-        if kind == "log":
-            yield Logged(value)
-
-    def is_late(self, limit_s: float) -> bool:
-        """Whether it has said nothing for longer than that; not while it starts, which reads no input."""
-        return bool(self.place or self.clip) and time.monotonic() - self._since > limit_s
 
     def kill(self) -> int | None:
         """End it now; the exit code that it had, or has."""
@@ -209,9 +230,9 @@ def _serve(connection: Connection, task: Task) -> None:
         try:
             task(unit, send)
         except Exception as error:
-            send(_FAILED, (error, traceback.format_exc()))
+            send(FAILED, (error, traceback.format_exc()))
         else:
-            send(_DONE, None)
+            send(DONE, None)
 
 
 def _die_with_parent() -> None:

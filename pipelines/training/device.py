@@ -26,6 +26,21 @@ _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 T = TypeVar("T")
 
 
+def wanted_device(setting: str) -> str:
+    """`auto`, `cpu` or `cuda`, whether it is here or not.
+
+    Args:
+        setting: the recipe's `training.device`.
+
+    Raises:
+        SettingsError: the environment names something else.
+    """
+    device = os.environ.get(DEVICE_VARIABLE, "") or setting
+    if device not in ("auto", "cpu", "cuda"):
+        raise SettingsError(f"{DEVICE_VARIABLE} = {device!r}: expected auto, cpu or cuda")
+    return device
+
+
 def accelerator(setting: str) -> Literal["cpu", "cuda"]:
     """The kind of device that is meant.
 
@@ -35,12 +50,9 @@ def accelerator(setting: str) -> Literal["cpu", "cuda"]:
     Raises:
         SettingsError: no such device is here, or the name is none.
     """
-    overruled = os.environ.get(DEVICE_VARIABLE, "")
-    device, source = (overruled, "--device") if overruled else (setting, "training.device")
-    if device not in ("auto", "cpu", "cuda"):
-        raise SettingsError(f"{DEVICE_VARIABLE} = {device!r}: expected auto, cpu or cuda")
-    there = torch.cuda.is_available()
+    device, there = wanted_device(setting), torch.cuda.is_available()
     if device == "cuda" and not there:
+        source = "--device" if os.environ.get(DEVICE_VARIABLE) else "training.device"
         raise SettingsError(f"{source} = 'cuda': torch finds no CUDA device here; use auto or cpu")
     return "cuda" if there and device != "cpu" else "cpu"
 

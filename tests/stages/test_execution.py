@@ -5,7 +5,8 @@ import torch
 
 from pipelines.errors import MtpkdError, SettingsError
 from pipelines.recipe.loading import override_recipe
-from pipelines.stages.execution import Artifact, default_workers, run_units
+from pipelines.stages.artifacts import Artifact
+from pipelines.stages.execution import default_workers, run_units
 from pipelines.stages.fitting import training_workers
 from pipelines.workspace import Fingerprint, write_text
 

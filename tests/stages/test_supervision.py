@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import MtpkdError
-from pipelines.stages.execution import Artifact, Supervision, run_units
+from pipelines.stages.artifacts import Artifact
+from pipelines.stages.execution import run_units
+from pipelines.stages.supervision import Supervision
 from pipelines.workspace import Fingerprint, read_sidecar, write_text
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from pipelines.cache.hdf5 import FORMAT
 from pipelines.recipe import ManifestCorpus, ModalityKind, Recipe
-from pipelines.stages.execution import Artifact
+from pipelines.stages.artifacts import Artifact
 from pipelines.stages.shards.annotations import ANNOTATIONS
 from pipelines.stages.shards.audio import AUDIO
 from pipelines.stages.shards.biosignals import BIOSIGNAL_SHARDS

@@ -15,7 +15,7 @@ from pipelines.corpora.affwild2_annotations import Annotations, is_few, read_ann
 from pipelines.errors import UnreadableMedia
 from pipelines.media.time_stamps import frame_times
 from pipelines.recipe import AffWild2Corpus
-from pipelines.stages.execution import Job
+from pipelines.stages.artifacts import Job
 from pipelines.stages.shards.unit import Outcome, ShardKind, ShardUnit
 from pipelines.workspace import atomic_path
 

@@ -9,7 +9,7 @@ from pipelines.corpora import Failure
 from pipelines.errors import UnreadableMedia
 from pipelines.media.audio import NO_TRACK, read_sound
 from pipelines.recipe.loading import plain
-from pipelines.stages.execution import Job
+from pipelines.stages.artifacts import Job
 from pipelines.stages.shards.unit import Outcome, ShardKind, ShardUnit
 from pipelines.workspace import atomic_path
 

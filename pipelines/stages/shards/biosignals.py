@@ -12,7 +12,7 @@ from pipelines.media.biosignals import ChannelBatch, Recording, process_biosigna
 from pipelines.media.features import FEATURES, Features, extract_features
 from pipelines.recipe import BIOSIGNALS
 from pipelines.recipe.loading import plain
-from pipelines.stages.execution import Job
+from pipelines.stages.artifacts import Job
 from pipelines.stages.shards.unit import Outcome, ShardKind, ShardUnit
 from pipelines.workspace import atomic_path
 

@@ -19,7 +19,7 @@ from pipelines.media.faces import FaceCrop, crop_faces
 from pipelines.media.published_crops import PublishedCrops, read_published_crops
 from pipelines.recipe import FaceSettings
 from pipelines.recipe.loading import plain
-from pipelines.stages.execution import Job
+from pipelines.stages.artifacts import Job
 from pipelines.stages.shards.unit import Outcome, ShardKind, ShardUnit
 from pipelines.workspace import atomic_path
 

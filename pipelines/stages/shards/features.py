@@ -17,7 +17,7 @@ from pipelines.corpora import Failure
 from pipelines.errors import UnreadableMedia
 from pipelines.media.feature_table import FeatureRows, read_feature_table, read_feature_vector
 from pipelines.recipe import FeatureTable, ManifestCorpus
-from pipelines.stages.execution import Job
+from pipelines.stages.artifacts import Job
 from pipelines.stages.shards.unit import Outcome, ShardKind, ShardUnit
 from pipelines.workspace import atomic_path
 

@@ -11,7 +11,7 @@ from pipelines.media.biosignals import process_signals
 from pipelines.media.signal_file import read_signal
 from pipelines.recipe import SignalFiles
 from pipelines.recipe.loading import plain
-from pipelines.stages.execution import Job
+from pipelines.stages.artifacts import Job
 from pipelines.stages.shards.unit import Outcome, ShardKind, ShardUnit
 from pipelines.workspace import atomic_path
 

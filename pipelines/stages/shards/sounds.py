@@ -19,7 +19,7 @@ from pipelines.media.audio import NO_TRACK, SoundBlock, read_sound
 from pipelines.media.log_mel import analysis_samples, log_mel
 from pipelines.recipe import AudioSettings, ClipWindow, Recipe
 from pipelines.recipe.loading import plain
-from pipelines.stages.execution import Job
+from pipelines.stages.artifacts import Job
 from pipelines.stages.shards.unit import Outcome, ShardKind, ShardUnit
 from pipelines.workspace import atomic_path
 

@@ -9,7 +9,7 @@ from pipelines.corpora import Clip, Failure
 from pipelines.errors import UnreadableMedia
 from pipelines.media.biosignals import ChannelBatch
 from pipelines.recipe import ManifestCorpus, ManifestModality, Recipe
-from pipelines.stages.execution import Job
+from pipelines.stages.artifacts import Job
 from pipelines.workspace import Workspace
 
 

@@ -1,0 +1,178 @@
+"""Units as tasks of a Ray cluster: one task a unit, scheduled by Ray.
+
+- Ray retries nothing (`max_retries=0`): what a death means, and whether a unit is tried again, is decided where it is
+  decided for local processes. A unit that died with its node is no suspect.
+- What a task says goes to an actor on this node, a mailbox, which is emptied here. A task goes on when it is known
+  there which clip it reads, and ends when all that it said has arrived.
+- No more tasks are handed over than the cluster has room for, looked up anew each time: nodes that join are used, and
+  thousands of units do not lie in the object store at once.
+- Tasks belong to this process: when it ends, however that happens, Ray ends them.
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipelines.errors import MtpkdError, SettingsError
+from pipelines.stages.executors import Executor
+from pipelines.stages.executors.elsewhere import DIED, Elsewhere, Site, Word, attend
+from pipelines.stages.workers import DONE, FAILED, Task
+
+log = logging.getLogger("mtpkd")
+_POLL_S = 0.1
+_AWAITED = ("begin", "start", DONE, FAILED)
+"""What must have arrived, with all that was said before it, before a task goes on: it may be its last word."""
+_STOPPED_S = 10.0
+"""How long stopped tasks are waited for."""
+
+
+@dataclass(frozen=True)
+class RayCluster(Executor):
+    """A Ray cluster.
+
+    Attributes:
+        address: `auto` for the one that runs on this machine, HOST:PORT or ray://HOST:PORT for one elsewhere, `local`
+            to start one on this machine that ends with this process.
+    """
+
+    address: str = "auto"
+
+    def crew(self, task: Task, *, limit_s: float | None, root: Path) -> "RayCrew":
+        """See `Executor`. Raises SettingsError without Ray or its cluster."""
+        return RayCrew(self, task, limit_s=limit_s, site=Site.here(root))
+
+    def connect(self) -> None:
+        """Be part of the cluster, once a process. Raises SettingsError without Ray or its cluster."""
+        try:
+            import ray
+        except ImportError:
+            raise SettingsError("--executor ray: Ray is not installed: pip install 'mtpkd[ray]'") from None
+        if ray.is_initialized():
+            return
+        # Of a cluster that is started here. Ray would put its workers behind everybody else on the machine.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_worker_niceness", "0")
+        options: dict[str, Any] = {"include_dashboard": False} if self.address == "local" else {}
+        try:
+            ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR, **options)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise SettingsError(
+                f"--address {self.address}: no Ray cluster answers there ({reason}): start one with "
+                "`ray start --head`, or use --address local"
+            ) from None
+
+
+class RayCrew(Elsewhere):
+    """See `Elsewhere`."""
+
+    def __init__(self, executor: RayCluster, task: Task, *, limit_s: float | None, site: Site) -> None:
+        super().__init__(limit_s=limit_s)
+        self._executor = executor
+        self._task = task
+        self._site = site
+        self._tasks: dict[Any, int] = {}
+
+    @cached_property
+    def _ray(self) -> Any:
+        import ray
+
+        return ray
+
+    def _open(self) -> None:
+        self._executor.connect()
+        ray, needs = self._ray, self._executor
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=False
+        )
+        self._mailbox = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
+        self._remote = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus or 0, max_retries=0)(_attend)
+        self._home = ray.put((self._task, self._site))
+        if not self._slots():
+            cards = f" and {needs.gpus:g} of a graphics card" if needs.gpus else ""
+            log.warning(
+                "warning: no node of the Ray cluster has %d processors%s for a task: waiting for one", needs.cpus, cards
+            )
+
+    def _close(self, *, failed: bool) -> None:
+        for ref in self._tasks:
+            self._ray.cancel(ref, force=True)
+        if self._tasks:
+            self._ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=_STOPPED_S)
+        self._ray.kill(self._mailbox)
+
+    def _portions(self, waiting: deque[Any]) -> Iterator[list[Any]]:
+        room = self._room()
+        while waiting and len(self._running) < room:
+            unit = waiting.popleft()
+            self._tasks[self._remote.remote(self._assigned, unit, self._home, self._mailbox)] = self._assigned
+            yield [unit]
+
+    def _room(self) -> int:
+        """Most tasks at a time; at least one, which waits until a node is there that can carry it."""
+        slots = self._slots()
+        return max(1, min(slots, self._executor.workers or slots))
+
+    def _slots(self) -> int:
+        """How many tasks all nodes carry."""
+        needs = {"CPU": self._executor.cpus, "GPU": self._executor.gpus or 0}
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        return sum(min(int(node.get(name, 0) // need) for name, need in needs.items() if need) for node in nodes)
+
+    def _listen(self) -> Iterable[Word]:
+        ended, _ = self._ray.wait(list(self._tasks), num_returns=1, timeout=_POLL_S)
+        # What they said is read after it is known that they ended, so nothing is missed, and told before.
+        words = self._ray.get(self._mailbox.empty.remote())
+        return [*words, *(word for ref in ended for word in self._last(ref))]
+
+    def _last(self, ref: Any) -> Iterator[Word]:
+        """How a task that ended did so; of one that ended well, it was said already."""
+        errors, number = self._ray.exceptions, self._tasks.pop(ref)
+        try:
+            self._ray.get(ref)
+        except (errors.NodeDiedError, errors.LocalRayletDiedError, errors.TaskCancelledError):
+            yield number, DIED, True
+        except (errors.WorkerCrashedError, errors.OutOfMemoryError):
+            yield number, DIED, False
+        except errors.RayError as error:
+            yield number, FAILED, (MtpkdError(f"a task of the Ray cluster failed: {error}"), "")
+
+    def _stop(self, number: int) -> None:
+        for ref in [ref for ref, known in self._tasks.items() if known == number]:
+            self._ray.cancel(ref, force=True)
+            del self._tasks[ref]
+
+
+class Mailbox:
+    """What tasks said that nobody has read yet."""
+
+    def __init__(self) -> None:
+        self._words: list[Word] = []
+
+    def put(self, word: Word) -> None:
+        """Keep a word."""
+        self._words.append(word)
+
+    def empty(self) -> list[Word]:
+        """All words, which are not kept any longer."""
+        words, self._words = self._words, []
+        return words
+
+
+def _attend(number: int, unit: Any, home: tuple[Task, Site], mailbox: Any) -> None:
+    """A task: what runs in a process of the cluster."""
+    import ray
+
+    task, site = home
+
+    def send(kind: str, value: Any) -> None:
+        arrives = mailbox.put.remote((number, kind, value))
+        if kind in _AWAITED:
+            ray.get(arrives)
+
+    attend(unit, task, site, send)
