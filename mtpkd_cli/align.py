@@ -13,7 +13,7 @@ from mtpkd_cli.machines import (
     StrategyOption,
     WorkersOption,
 )
-from mtpkd_cli.options import DependenciesOption, TrackOption, WorkspaceOption, run_stage
+from mtpkd_cli.options import DependenciesOption, ResumeOption, TrackOption, WorkspaceOption, run_stage
 
 
 def align(
@@ -26,9 +26,10 @@ def align(
     devices: DevicesOption = None,
     nodes: NodesOption = None,
     strategy: StrategyOption = StrategyName.ddp,
+    resume: ResumeOption = True,
     with_dependencies: DependenciesOption = False,
     track: TrackOption = None,
 ) -> None:
     """Teachers -> adapters that draw every teacher to the joint one, and aligned embeddings."""
     machines = Machines(workers, executor, address, num_gpus, device, devices, nodes)
-    run_stage("align", workspace, machines, with_dependencies=with_dependencies, track=track)
+    run_stage("align", workspace, machines, with_dependencies=with_dependencies, track=track, resume=resume)

@@ -17,7 +17,7 @@ from mtpkd_cli.machines import (
     StrategyOption,
     WorkersOption,
 )
-from mtpkd_cli.options import DependenciesOption, TrackOption, WorkspaceOption, run_stage
+from mtpkd_cli.options import DependenciesOption, ResumeOption, TrackOption, WorkspaceOption, run_stage
 
 
 def distill(
@@ -34,9 +34,12 @@ def distill(
     devices: DevicesOption = None,
     nodes: NodesOption = None,
     strategy: StrategyOption = StrategyName.ddp,
+    resume: ResumeOption = True,
     with_dependencies: DependenciesOption = False,
     track: TrackOption = None,
 ) -> None:
     """Aligned teachers -> students that see only the face."""
     machines = Machines(workers, executor, address, num_gpus, device, devices, nodes)
-    run_stage("distill", workspace, machines, with_dependencies=with_dependencies, track=track, methods=method)
+    run_stage(
+        "distill", workspace, machines, with_dependencies=with_dependencies, track=track, resume=resume, methods=method
+    )

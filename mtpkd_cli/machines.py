@@ -149,7 +149,8 @@ class Machines:
             _refuse(slurm, "needs --executor slurm")
         if self.executor == "slurm":
             _refuse({"--address": self.address}, "needs --executor ray")
-            _refuse({"--workers": self.workers}, "means nothing to --executor slurm: --array says how many jobs run at a time")
+            why = "means nothing to --executor slurm: --array says how many jobs run at a time"
+            _refuse({"--workers": self.workers}, why)
         if self.executor == "local":
             given = {"--address": self.address, "--num-gpus": self.num_gpus}
             _refuse(given, "says how a cluster is used: it needs --executor ray")

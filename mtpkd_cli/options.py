@@ -41,6 +41,9 @@ NewWorkspaceOption = Annotated[
 DependenciesOption = Annotated[
     bool, typer.Option("--with-dependencies", help="First run the stages before this one, where they are stale.")
 ]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume/--no-resume", help="Go on with trainings that were interrupted, or begin them again.")
+]
 TrackOption = Annotated[
     list[ServiceName] | None,
     typer.Option("--track", help="Also send what metrics.csv gets to this service; may be repeated."),

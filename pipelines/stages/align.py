@@ -48,10 +48,12 @@ def run(
     workers: Workers | None = None,
     track: Sequence[str] = (),
     look_back: bool = True,
+    resume: bool = True,
 ) -> None:
     """Align every stale fit; `track` names services. Raises MissingArtifact before `train-teachers`.
 
     `look_back`: whether to warn of stale teachers, which costs as much as finding what is stale here.
+    `resume`: see `run_tracked`.
     """
     cells = load_cells(recipe, workspace)
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
@@ -59,7 +61,7 @@ def run(
         workspace.require(unit.cell.teacher(unit.fit, JOINT), "mtpkd train-teachers")
     if look_back:
         warn_of_stale("train-teachers", units, teachers_of, root=workspace.root)
-    run_tracked("align", recipe, workspace, units, artifacts_of, workers=workers, track=track)
+    run_tracked("align", recipe, workspace, units, artifacts_of, workers=workers, track=track, resume=resume)
 
 
 def artifacts_of(unit: FitUnit) -> list[Artifact]:

@@ -63,10 +63,12 @@ def run(
     workers: Workers | None = None,
     track: Sequence[str] = (),
     look_back: bool = True,
+    resume: bool = True,
 ) -> None:
     """Train every stale student of the methods (by default the recipe's); `track` names services.
 
     `look_back`: whether to warn of what is stale of the stages before.
+    `resume`: see `run_tracked`.
 
     Raises:
         SettingsError: a method that does not exist.
@@ -84,7 +86,7 @@ def run(
     fits = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
     for stage, before in (("train-teachers", teachers_of), ("align", aligned)) if look_back else ():
         warn_of_stale(stage, fits, before, root=workspace.root)
-    run_tracked("distill", recipe, workspace, units, artifacts_of, workers=workers, track=track)
+    run_tracked("distill", recipe, workspace, units, artifacts_of, workers=workers, track=track, resume=resume)
 
 
 def artifacts_of(unit: StudentUnit) -> list[Artifact]:

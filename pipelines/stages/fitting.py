@@ -70,9 +70,16 @@ def run_tracked(
     *,
     workers: Workers | None,
     track: Sequence[str],
+    resume: bool = True,
 ) -> None:
-    """Make what is stale of a stage that trains, and keep what it measures; see `run_units` and `tracked`."""
+    """Make what is stale of a stage that trains, and keep what it measures; see `run_units` and `tracked`.
+
+    `resume`: whether trainings that were interrupted go on where they stopped, or begin again.
+    """
     trainers = training_workers(recipe, workers)
+    if not resume and not follows(trainers):
+        for artifact in (artifact for unit in units for artifact in artifacts_of(unit)):
+            _unfinished(artifact.path).unlink(missing_ok=True)
     with tracked(label, recipe, workspace, () if follows(trainers) else track) as keep:
         run_units(label, units, artifacts_of, workers=trainers, root=workspace.root, keep=keep)
 
@@ -125,6 +132,11 @@ def _details(history: list[dict[str, float]], team: Team | None) -> dict[str, An
     return found if team is None else {**found, "processes": team.size}
 
 
+def _unfinished(checkpoint: Path) -> Path:
+    """Where the state of a training lies until it is done."""
+    return checkpoint.with_name(f".{checkpoint.name}.resume")
+
+
 def _context(cell: Cell, job: Job, model: str) -> FitContext:
     fold, seed = cell.split.fold, cell.split.seed
 
@@ -135,7 +147,7 @@ def _context(cell: Cell, job: Job, model: str) -> FitContext:
     return FitContext(
         fabric=fabric_for(cell.recipe, job.team),
         split=cell.split,
-        resume=job.path.with_name(f".{job.path.name}.resume"),
+        resume=_unfinished(job.path),
         key=job.key,
         advance=job.advance,
         shrink=job.shrink,

@@ -39,13 +39,23 @@ log = logging.getLogger("mtpkd")
 
 
 @exclusive
-def run(recipe: Recipe, workspace: Workspace, *, workers: Workers | None = None, track: Sequence[str] = ()) -> None:
-    """Train every stale teacher; `track` names services. Raises MissingArtifact before `preprocess`."""
+def run(
+    recipe: Recipe,
+    workspace: Workspace,
+    *,
+    workers: Workers | None = None,
+    track: Sequence[str] = (),
+    resume: bool = True,
+) -> None:
+    """Train every stale teacher; `track` names services. Raises MissingArtifact before `preprocess`.
+
+    `resume`: see `run_tracked`.
+    """
     check_services(track)
     cells = load_cells(recipe, workspace)
     units = [FitUnit(cell, fit) for cell in cells for fit in cell.fits()]
     _fetch_weights(recipe, units, workers if isinstance(workers, Team) else None)
-    run_tracked("train-teachers", recipe, workspace, units, artifacts_of, workers=workers, track=track)
+    run_tracked("train-teachers", recipe, workspace, units, artifacts_of, workers=workers, track=track, resume=resume)
 
 
 def _fetch_weights(recipe: Recipe, units: Sequence[FitUnit], team: Team | None) -> None:

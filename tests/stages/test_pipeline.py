@@ -21,6 +21,7 @@ from pipelines.recipe.loading import override_recipe, render_recipe
 from pipelines.stages import align, distill, evaluate, preprocess, run_all, train_teachers
 from pipelines.stages.cells import FitUnit, load_cells
 from pipelines.stages.execution import run_units
+from pipelines.training import loop
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.workspace import Workspace, read_sidecar
 
@@ -234,3 +235,32 @@ def test_a_run_killed_in_every_stage_ends_like_one_that_was_not(finished, crosse
         assert not workspace.joinpath("results.json").exists()
     subprocess.run(command, check=True, capture_output=True)
     assert digests(workspace) == digests(finished.root)
+
+
+@pytest.fixture
+def interrupted(copy, crossed_recipe, monkeypatch):
+    """A workspace in which one student's training was interrupted in its second epoch; the epochs that were begun."""
+    next(copy.root.rglob("students/none/student.safetensors.json")).unlink()
+    trained, train_epoch = [], loop._train_epoch
+
+    def counted(*arguments):
+        trained.append(arguments[-1])
+        if trained == [0, 1]:
+            raise KeyboardInterrupt
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(loop, "SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr(loop, "_train_epoch", counted)
+    with pytest.raises(KeyboardInterrupt):
+        distill.run(crossed_recipe, copy, methods=["none"], workers=1)
+    assert len(list(copy.root.rglob(".*.resume"))) == 1
+    return copy, trained
+
+
+@pytest.mark.parametrize(("resume", "first"), [(True, 1), (False, 0)])
+def test_an_interrupted_training_goes_on_or_begins_again(interrupted, finished, crossed_recipe, digests, resume, first):
+    copy, trained = interrupted
+    distill.run(crossed_recipe, copy, methods=["none"], workers=1, resume=resume)
+    assert trained[2] == first
+    assert digests(copy.root) == digests(finished.root)
+    assert not list(copy.root.rglob(".*.resume"))

@@ -190,9 +190,12 @@ def test_killed_processes_end_the_run_and_the_next_goes_on(cached, together, tmp
 def test_a_team_leaves_no_room_for_workers_and_needs_somebody_to_start_other_machines(recipe, monkeypatch):
     for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "NODE_RANK"):
         monkeypatch.delenv(name, raising=False)
-    asked = {"--workers 3: 2 processes train": {"devices": 2, "workers": 3}, "--nodes 2: start the same": {"nodes": 2}}
+    asked = {
+        "--workers 3: 2 processes train": {"devices": 2, "instead_of": "--workers 3"},
+        "--nodes 2: start the same": {"nodes": 2},
+    }
     for message, options in asked.items():
         with pytest.raises(SettingsError, match=message), assembled(recipe, **options):
             pass
-    with assembled(recipe, workers=3) as team:
+    with assembled(recipe, instead_of="--workers 3") as team:
         assert team is None
