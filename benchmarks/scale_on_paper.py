@@ -21,7 +21,8 @@ from pipelines.recipe import Recipe
 from pipelines.recipe.loading import load_recipe
 
 SEEDS, METHODS = 5, 9
-PLACES = {"1 GPU": 1, "8 GPUs": 8, "8 nodes of 8 GPUs": 64}
+NODE = 8
+PLACES = {"1 GPU": 1, f"{NODE} GPUs": NODE, f"{NODE} nodes of {NODE} GPUs": NODE * NODE}
 HOUR, GIGA = 3600, 1e9
 FACES_S, FRAMES = 1.40, 138
 """Measured: face crops of one clip, and its frames."""
@@ -45,7 +46,7 @@ class Card:
     Attributes:
         peak: bfloat16 operations a second on its data sheet.
         utilisation: share of it that the encoder is assumed to reach.
-        price: of a device hour, in any currency.
+        price: of a device hour, US dollars.
     """
 
     peak: float = 312e12
@@ -58,6 +59,7 @@ class Study:
     """A corpus under a protocol: `samples` windows of `frames` frames in `clips` recordings, `folds` folds."""
 
     name: str
+    short: str
     title: str
     clips: int
     samples: int
@@ -82,8 +84,8 @@ class Study:
         return there * (1 - share), there * share
 
 
-BIOVID = Study("biovid", "BioVid, BL1 against PA4, leaving one subject out", 3_480, 3_480, 3_480 * FRAMES, 87)
-AFFWILD2 = Study("affwild2", "Aff-Wild2, five folds by video", 600, 3_000_000 // 15, 3_000_000, 5)
+BIOVID = Study("biovid", "BioVid", "BL1 against PA4, leaving one subject out", 3_480, 3_480, 3_480 * FRAMES, 87)
+AFFWILD2 = Study("affwild2", "Aff-Wild2", "five folds by video", 600, 3_000_000 // 15, 3_000_000, 5)
 
 
 @cache
@@ -140,31 +142,79 @@ def stored(study: Study) -> dict[str, float]:
     }
 
 
+@dataclass(frozen=True)
+class Bill:
+    """What a study takes in one place.
+
+    Attributes:
+        busy: devices that ever have work.
+        hours: from start to end.
+        device_hours: of all devices that are rented, whole nodes where there are several.
+        cost: US dollars.
+    """
+
+    busy: int
+    hours: float
+    device_hours: float
+    cost: float
+
+
+def bill(study: Study, card: Card, devices: int, *, students: bool = False) -> Bill:
+    """Cells dealt out whole to so many devices: their encoders, and with `students` those of all methods, too."""
+    encoder, everyone = cell_seconds(study, card)
+    hours = ceil(study.cells / devices) * (encoder + students * everyone) / HOUR
+    rented = min(devices, NODE * ceil(study.cells / NODE))
+    return Bill(min(devices, study.cells), hours, hours * rented, hours * rented * card.price)
+
+
+def summary(card: Card) -> str:
+    """What a budget is made from, as Markdown."""
+    lines = ["| encoders on GPUs, students on processors | disk | students | " + " | ".join(PLACES) + " |"]
+    lines.append("|---|---|---|" + "---|" * len(PLACES))
+    for study in (BIOVID, AFFWILD2):
+        *_, students = core_seconds(study).values()
+        cells = [f"{sum(stored(study).values()) / GIGA:,.0f} GB", f"{students / HOUR:,.0f} core hours"]
+        for devices in PLACES.values():
+            found = bill(study, card, devices)
+            cells.append(f"{_long(found.hours)}, {found.cost:,.0f} USD")
+        lines.append(f"| {study.short} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _rounded(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.1f}"
+
+
+def _long(hours: float) -> str:
+    return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} h"
+
+
 def report(study: Study, card: Card) -> str:
     """The tables of one study, as Markdown."""
     forwards = encoder_forwards(study)
     sizes = f"{study.folds} folds x {SEEDS} seeds = {study.cells} cells, {METHODS} methods, {study.samples:,} samples; "
-    lines = [f"## {study.title}", "", f"{sizes}{forwards / 1e6:.2f} million forward passes a cell."]
+    lines = [f"## {study.short}, {study.title}", "", f"{sizes}{forwards / 1e6:.2f} million forward passes a cell."]
     lines += ["", "| on one processor core, measured unit costs | hours |", "|---|---|"]
-    lines += [f"| {what} | {seconds / HOUR:,.1f} |" for what, seconds in core_seconds(study).items()]
+    lines += [f"| {what} | {_rounded(seconds / HOUR)} |" for what, seconds in core_seconds(study).items()]
+    sizes = stored(study)
     lines += ["", "| stays on the disk | GB |", "|---|---|"]
-    lines += [f"| {what} | {size / GIGA:,.1f} |" for what, size in stored(study).items()]
-    encoder, students = cell_seconds(study, card)
-    rate = forwards / encoder
-    lines += ["", f"| on GPUs, computed | hours | device hours | cost at {card.price:g} an hour | clips/s |"]
-    lines += ["|---|---|---|---|---|"]
+    lines += [f"| {what} | {size / GIGA:,.1f} |" for what, size in {**sizes, "all": sum(sizes.values())}.items()]
+    rate = forwards / cell_seconds(study, card)[0]
+    lines += ["", "| on GPUs, computed | clips/s | hours | device hours | USD | students on them too: hours | USD |"]
+    lines += ["|---|---|---|---|---|---|---|"]
     for place, devices in PLACES.items():
-        for what, seconds in (("encoder", encoder), ("encoder, students on it too", encoder + students)):
-            hours = ceil(study.cells / devices) * seconds / HOUR
-            paid = hours * min(devices, study.cells)
-            clips = f"{rate * min(devices, study.cells):,.0f}" if what == "encoder" else ""
-            lines.append(f"| {place}, {what} | {hours:,.1f} | {paid:,.0f} | {paid * card.price:,.0f} | {clips} |")
+        alone, both = (bill(study, card, devices, students=students) for students in (False, True))
+        lines.append(
+            f"| {place} | {rate * alone.busy:,.0f} | {alone.hours:,.1f} | {alone.device_hours:,.0f} "
+            f"| {alone.cost:,.0f} | {both.hours:,.1f} | {both.cost:,.0f} |"
+        )
     return "\n".join(lines)
 
 
 def assumptions(card: Card) -> str:
     """What the tables stand on, as Markdown."""
     rate = card.peak * card.utilisation / operations(10)
+    crop = STORED * 112 * 112 * 3
     return "\n".join(
         [
             "| unit cost | | |",
@@ -173,29 +223,37 @@ def assumptions(card: Card) -> str:
             f"| R3D-18 on ten frames, read and decoded | {1e3 * EMBEDDED_S:.0f} ms | measured, one core |",
             f"| ten crops read and decoded | {1e3 * READ_S:.2f} ms | measured, one core |",
             f"| student's step, batch 128, BioVid / Aff-Wild2 | {1e3 * STEP_S['biovid']:.0f} / "
-            f"{1e3 * STEP_S['affwild2']:.0f} ms | measured, one core |",
-            f"| a packed crop | {STORED * 112 * 112 * 3 / 1e3:.1f} kB | measured |",
+            f"{1e3 * STEP_S['affwild2']:.0f} ms | measured, one core, MT-PKDOT |",
+            f"| a packed crop | {crop / 1e3:.1f} kB | measured |",
             f"| R3D-18 forward, ten / eight frames | {operations(10) / 1e9:.1f} / {operations(8) / 1e9:.1f} GFLOP "
             "| counted |",
-            f"| bfloat16 peak of a card | {card.peak / 1e12:.0f} TFLOP/s | stated |",
-            f"| share of it that R3D-18 reaches | {card.utilisation:g} | **assumed** |",
+            f"| a training pass | {FORWARDS} forward ones | **assumed**: input and weight gradients cost one each |",
+            f"| bfloat16 peak of a card | {card.peak / 1e12:.0f} TFLOP/s | {_sheet(card)} |",
+            f"| share of it that R3D-18 reaches | {card.utilisation:.0%} | **assumed** |",
+            f"| a device hour | {card.price:.2f} USD | **assumed** |",
             f"| R3D-18 forward on a card, ten frames | {rate:,.0f} clips/s | computed from these |",
-            "| student's step on a card | as on one core | **unknown**, a bound if the card is no slower |",
+            "| student's step on a card | as on one core | **assumed**, a bound if the card is no slower |",
             "| other encoders, fusion, hallucination, alignment | | not counted |",
             f"| processor cores that feed a training card | {rate / FORWARDS * READ_S:.1f} | computed |",
+            f"| face crops that a training card reads | {rate / FORWARDS * 10 * crop / 1e6:.0f} MB/s | computed |",
         ]
     )
 
 
+def _sheet(card: Card) -> str:
+    return "data sheet of an A100" if card.peak == Card.peak else "as given"
+
+
 def page(card: Card) -> str:
     """Everything."""
-    return "\n\n".join([assumptions(card), report(BIOVID, card), report(AFFWILD2, card)])
+    units = f"## Unit costs\n\n{assumptions(card)}"
+    return "\n\n".join(["## In short", summary(card), units, report(BIOVID, card), report(AFFWILD2, card)])
 
 
 def main() -> None:
     """Compute, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--price", type=float, default=Card.price)
+    parser.add_argument("--price", type=float, default=Card.price, help="US dollars a device hour")
     parser.add_argument("--peak", type=float, default=Card.peak / 1e12, help="TFLOP/s")
     parser.add_argument("--utilisation", type=float, default=Card.utilisation)
     arguments = parser.parse_args()

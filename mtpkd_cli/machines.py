@@ -64,16 +64,14 @@ ExecutorOption = Annotated[ExecutorName, typer.Option("--executor", help="What r
 AnyExecutorOption = Annotated[AnyExecutorName, typer.Option("--executor", help="What runs the work.")]
 AddressOption = Annotated[
     str | None,
-    typer.Option(
-        "--address", help="Of Ray: auto, HOST:PORT, ray://HOST:PORT, or local to start one.", show_default="auto"
-    ),
+    typer.Option("--address", help="Of Ray: auto, HOST:PORT, or local to start one.", show_default="auto"),
 ]
 NumGpusOption = Annotated[
     float | None,
     typer.Option(
         "--num-gpus",
         min=0,
-        help="Graphics cards, or the share of one, that a task trains on.",
+        help="Graphics cards, or the share of one, that a task trains on; Slurm gives whole ones.",
         show_default="1 where the device is one",
     ),
 ]
@@ -83,10 +81,18 @@ DeviceOption = Annotated[
 ]
 DevicesOption = Annotated[
     int | None,
-    typer.Option("--devices", min=1, help="Processes a machine that train one model.", show_default="1, or torchrun's"),
+    typer.Option(
+        "--devices",
+        min=1,
+        help="Processes a machine that train one model.",
+        show_default="1, or those of torchrun or srun",
+    ),
 ]
 NodesOption = Annotated[
-    int | None, typer.Option("--nodes", min=1, help="Machines that train one model.", show_default="1, or torchrun's")
+    int | None,
+    typer.Option(
+        "--nodes", min=1, help="Machines that train one model.", show_default="1, or those of torchrun or srun"
+    ),
 ]
 StrategyOption = Annotated[StrategyName, typer.Option("--strategy", help="How several processes train one model.")]
 PartitionOption = Annotated[
@@ -95,7 +101,10 @@ PartitionOption = Annotated[
 TimeOption = Annotated[
     int | None, typer.Option("--time", min=1, help="Minutes that a job of Slurm may take.", show_default="240")
 ]
-ArrayOption = Annotated[int | None, typer.Option("--array", min=1, help="Jobs of Slurm at a time.", show_default="32")]
+ArrayOption = Annotated[
+    int | None,
+    typer.Option("--array", min=1, help="Jobs of Slurm at a time.", show_default="32; with --cluster local, what fits"),
+]
 ClusterOption = Annotated[
     ClusterName | None,
     typer.Option("--cluster", help="Of --executor slurm: local tries it on this machine.", show_default="slurm"),

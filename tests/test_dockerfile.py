@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -94,6 +96,34 @@ def test_nothing_runs_as_root_and_data_stay_outside():
     assert all_of("VOLUME") == ['["/mtpkd/data", "/mtpkd/runs"]']
     assert all_of("WORKDIR")[-1] == "/mtpkd"
     assert all_of("ENTRYPOINT") == ['["mtpkd"]']
+
+
+def test_whoever_runs_the_image_has_a_home_and_volumes_to_write_to():
+    """librosa compiles functions into a cache, and cannot be imported where there is no place for one."""
+    names = [instruction for instruction, _ in instructions()]
+    (environment,) = all_of("ENV")
+    home = re.search(r"\bHOME=(\S+)", environment)
+    assert home is not None
+    assert home[1] == "/home/mtpkd"
+    writable = re.search(r"chmod 1777 ([^&]*)", all_of("RUN")[-1])
+    assert writable is not None
+    assert writable[1].split() == [home[1], "/mtpkd/data", "/mtpkd/runs"]
+    assert names.index("ENV") > max(place for place, name in enumerate(names) if name == "RUN"), "pip's home is root's"
+
+
+def test_nothing_is_compiled_at_every_start_and_nobody_is_asked():
+    compiled = re.search(r"compileall -q ([^&]*)", all_of("RUN")[-1])
+    assert compiled is not None
+    assert {"mtpkd_cli", "pipelines"} == set(compiled[1].split()) <= set(copied())
+    assert "DEBIAN_FRONTEND=noninteractive" in all_of("ARG")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_is_run_is_a_shells_language(number):
+    shell = shutil.which("dash") or shutil.which("sh")
+    assert shell is not None
+    read = subprocess.run([shell, "-n", "-c", all_of("RUN")[number]], capture_output=True, text=True, check=False)
+    assert read.returncode == 0, read.stderr
 
 
 def test_the_documented_builds_name_arguments_that_exist():

@@ -39,8 +39,15 @@ def fabric_for(recipe: Recipe, team: Team | None = None) -> "Fabric":
         return team.fabric
     # Not above: it takes a second and a half, and whoever only asks what is stale has no use for it.
     from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-    return Fabric(accelerator=accelerator(recipe.training.device), devices=1, precision=recipe.training.precision)
+    return Fabric(
+        accelerator=accelerator(recipe.training.device),
+        devices=1,
+        precision=recipe.training.precision,
+        # Named, not left to be found: Fabric takes every job of Slurm with several tasks for a step of them.
+        plugins=[LightningEnvironment()],
+    )
 
 
 def training_workers(recipe: Recipe, asked: Workers | None = None) -> Workers:

@@ -67,8 +67,8 @@ def follow(
 def _explained(death: Death, place: str, supervision: Supervision | None) -> str:
     if death.lost:
         return (
-            f"{_MACHINES} machines were lost while they made {place}: look at what happened to them, and run the "
-            "command again, it goes on where it stopped"
+            f"{_MACHINES} machines were lost while they made {place}: look at what happened to them, or give jobs of "
+            "Slurm a longer --time, and run the command again, it goes on where it stopped"
         )
     if death.late and supervision is not None:
         return (

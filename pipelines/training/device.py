@@ -11,12 +11,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from pipelines.errors import SettingsError
+from pipelines.errors import MtpkdError, SettingsError
 
 DEVICE_VARIABLE = "MTPKD_DEVICE"
 """Environment variable that overrules `training.device`; empty is as good as none."""
@@ -97,6 +98,26 @@ def lay_out_weights(network: nn.Module) -> None:
     for weight in network.parameters():
         if weight.dim() in _LAYOUTS:
             weight.data = weight.data.contiguous(memory_format=_LAYOUTS[weight.dim()])
+
+
+@contextmanager
+def memory_told(name: str, batch_size: int) -> Iterator[None]:
+    """Say in words that a step of a training does not fit into the device's memory.
+
+    Args:
+        name: of the training.
+        batch_size: its samples at a time.
+
+    Raises:
+        MtpkdError: it does not.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MtpkdError(
+            f"{name}: the device's memory does not hold a step of batch_size = {batch_size}: lower it, train with "
+            "training.precision = bf16-mixed, or let several devices share the batch (--devices)"
+        ) from error
 
 
 def reading_threads(device: torch.device | str) -> int:

@@ -22,6 +22,7 @@ from pipelines.protocols.audit import Evidence, audit
 from pipelines.protocols.splits import Split
 from pipelines.recipe import OptimisationSettings
 from pipelines.training.checkpoints import load_checkpoint, save_checkpoint
+from pipelines.training.device import memory_told
 from pipelines.training.judgement import Judgement, Validation
 from pipelines.training.seeding import derive_seed
 from pipelines.training.sharing import Share, share_batch_norm
@@ -124,6 +125,7 @@ def fit(problem: Problem, settings: OptimisationSettings, context: FitContext) -
     Raises:
         LeakageError: the audit found data that this training may not use.
         TrainingDiverged: the training loss is not finite.
+        MtpkdError: a batch does not fit into the device's memory.
     """
     audit(context.split, problem.evidence())
     network, optimizer = _set_up(problem, settings, context.fabric)
@@ -134,7 +136,8 @@ def fit(problem: Problem, settings: OptimisationSettings, context: FitContext) -
     saved = time.monotonic()
     while progress.epoch < settings.epochs and progress.epoch - progress.best_epoch <= settings.patience:
         torch.manual_seed(derive_seed(context.split.seed, context.split.fold, problem.name, progress.epoch))
-        row = _train_epoch(problem, network, optimizer, settings, context, progress.epoch)
+        with memory_told(problem.name, settings.batch_size):
+            row = _train_epoch(problem, network, optimizer, settings, context, progress.epoch)
         row["validation_loss"] = _validate(problem, network, context.fabric)
         progress.history.append({"epoch": progress.epoch, **row})
         context.log(progress.history[-1])

@@ -44,8 +44,16 @@ class Share:
         return samples[self._bounds(len(samples), self.rank)]
 
     def of_inputs(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Inputs of a network: tensors (B, ...), alone or in mappings and tuples, with this process's samples only."""
-        return inputs if self.size == 1 else _each(self.of, inputs)
+        """Inputs of a network: tensors (B, ...), alone or in mappings and tuples, with this process's samples only.
+
+        Where it has none it gets one of another's, and `gathered` drops what becomes of that: attention in half
+        precision on a CUDA device refuses an empty batch. Not for networks that normalise over a batch.
+        """
+        return inputs if self.size == 1 else _each(self._some, inputs)
+
+    def _some(self, samples: Tensor) -> Tensor:
+        own = self.of(samples)
+        return own if len(own) else samples[:1]
 
     def gathered(self, outputs: Any, count: int) -> Any:
         """What the network made of a whole batch, in its order, from what it made of this process's share.
@@ -60,10 +68,10 @@ class Share:
         return outputs if self.size == 1 else _each(partial(self._gather, count=count), outputs)
 
     def _gather(self, part: Tensor, *, count: int) -> Tensor:
-        largest = -(-count // self.size)  # all must send as many
-        padding = part.new_zeros(largest - len(part), *part.shape[1:])
-        parts: Any = _Gather.apply(torch.cat((part, padding)), self)
         lengths = [len(range(count)[self._bounds(count, rank)]) for rank in range(self.size)]
+        own = part[: lengths[self.rank]]
+        padding = part.new_zeros(max(lengths) - len(own), *part.shape[1:])  # all must send as many
+        parts: Any = _Gather.apply(torch.cat((own, padding)), self)
         return torch.cat([parts[rank, :length] for rank, length in enumerate(lengths)])
 
     def _bounds(self, count: int, rank: int) -> slice:
@@ -160,7 +168,7 @@ class GlobalBatchNorm(_BatchNorm):
         over = (0, *range(2, input.dim()))
         shape = (1, -1, *[1] * (input.dim() - 2))
         values = input.to(torch.promote_types(input.dtype, torch.float32))
-        count = values.new_tensor(values.numel() // self.num_features)
+        count = values.new_full((), values.numel() // self.num_features)  # not a copy, which a device is waited for
         torch.distributed.all_reduce(count)
         mean = _total(values.sum(over)) / count
         centred = values - mean.view(shape)

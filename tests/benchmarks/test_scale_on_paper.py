@@ -41,7 +41,7 @@ def test_unit_costs_are_those_that_were_measured(paper, row, value):
 
 def test_a_cell_is_counted_by_hand(paper):
     """Ten samples in two folds: four to train on and one to validate; three crossed fits train on two thirds."""
-    study = paper.Study("biovid", "small", clips=10, samples=10, stored_frames=1380, folds=2)
+    study = paper.Study("biovid", "small", "two folds", clips=10, samples=10, stored_frames=1380, folds=2)
     assert study.cells == 10
     full = 40 * (3 * 4 + 1) + 4 * 5
     crossed = 3 * (40 * (3 * 4 * 2 / 3 + 1) + 5)
@@ -55,4 +55,20 @@ def test_a_card_twice_as_fast_halves_the_encoder_and_nothing_else(paper):
     fast = paper.cell_seconds(paper.BIOVID, paper.Card(peak=2 * paper.Card.peak))
     assert fast[0] == pytest.approx(slow[0] / 2)
     assert fast[1] == slow[1]
-    assert "cost at 7 an hour" in paper.report(paper.BIOVID, paper.Card(price=7))
+
+
+def test_whole_nodes_are_paid_for(paper):
+    """25 cells on 64 cards: one round, on four nodes of eight; on eight cards four rounds, the last of one cell."""
+    card = paper.Card(price=3.0)
+    hour = paper.cell_seconds(paper.AFFWILD2, card)[0] / 3600
+    many, few, one = (paper.bill(paper.AFFWILD2, card, devices) for devices in (64, 8, 1))
+    assert [many.busy, few.busy, one.busy] == [25, 8, 1]
+    assert [many.hours, few.hours, one.hours] == pytest.approx([hour, 4 * hour, 25 * hour])
+    assert [many.device_hours, few.device_hours, one.device_hours] == pytest.approx([32 * hour, 32 * hour, 25 * hour])
+    assert one.cost == pytest.approx(3 * 25 * hour)
+
+
+def test_students_on_the_cards_are_added(paper):
+    alone, both = (paper.bill(paper.BIOVID, paper.Card(), 1, students=students) for students in (False, True))
+    (*_, students) = paper.core_seconds(paper.BIOVID).values()
+    assert both.hours - alone.hours == pytest.approx(students / 3600)

@@ -1,9 +1,13 @@
 """`--device` overrules the recipe for one command, says so, and makes nothing stale."""
 
+import os
+
 import pytest
 import torch
 
 from pipelines.recipe.loading import render_recipe
+from pipelines.stages import align
+from pipelines.stages.executors.ray_cluster import RayCluster
 from pipelines.training.device import DEVICE_VARIABLE
 
 COMMANDS = ["train-teachers", "align", "distill", "evaluate", "compare", "run"]
@@ -30,3 +34,16 @@ def test_a_device_of_the_command_line_makes_nothing_stale(mtpkd, tiny_recipe, tm
 def test_a_device_that_is_not_there_is_a_message(mtpkd, command):
     status, _, err = mtpkd(command, *(["demo"] if command == "run" else []), "--device", "cuda")
     assert (status, err) == (2, "mtpkd: error: --device = 'cuda': torch finds no CUDA device here; use auto or cpu\n")
+
+
+def test_who_hands_out_work_needs_no_device(mtpkd, tiny_recipe, monkeypatch, tmp_path):
+    folder = tmp_path / "runs" / "synthetic"
+    folder.mkdir(parents=True)
+    (folder / "recipe.yaml").write_text(render_recipe(tiny_recipe))
+    asked = []
+    monkeypatch.setattr(align, "run", lambda *_, workers, **__: asked.append((workers, os.environ[DEVICE_VARIABLE])))
+    monkeypatch.setattr(RayCluster, "connect", lambda self: None)
+    status, out, err = mtpkd("align", "--executor", "ray", "--device", "cuda")
+    assert status == 0, err
+    assert "device: cuda, by --device" in out
+    assert asked == [(RayCluster(), "cuda")]

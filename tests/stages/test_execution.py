@@ -7,6 +7,7 @@ from pipelines.errors import MtpkdError, SettingsError
 from pipelines.recipe.loading import override_recipe
 from pipelines.stages.artifacts import Artifact
 from pipelines.stages.execution import default_workers, run_units
+from pipelines.stages.executors.ray_cluster import RayCluster
 from pipelines.stages.fitting import training_workers
 from pipelines.workspace import Fingerprint, write_text
 
@@ -66,3 +67,15 @@ def test_a_device_that_is_not_there_is_refused_in_words(tiny_recipe, monkeypatch
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingsError, match=r"training\.device = 'cuda': torch finds no CUDA device"):
         training_workers(override_recipe(tiny_recipe, **{"training.device": "cuda"}))
+
+
+@pytest.mark.parametrize(
+    ("device", "said", "given"),
+    [("cpu", None, 0), ("cpu", 0.5, 0), ("cuda", None, 1), ("cuda", 0.5, 0.5), ("auto", None, 0), ("auto", 2, 2)],
+)
+def test_elsewhere_a_training_is_given_cards_where_the_device_is_one(tiny_recipe, monkeypatch, device, said, given):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    recipe = override_recipe(tiny_recipe, **{"training.device": device, "training.threads": 3})
+    assert training_workers(recipe, RayCluster(gpus=said)) == RayCluster(cpus=3, gpus=given)
+    monkeypatch.setenv("MTPKD_DEVICE", "cuda")
+    assert training_workers(recipe, RayCluster(gpus=said)) == RayCluster(cpus=3, gpus=1 if said is None else said)

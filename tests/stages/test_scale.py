@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from pipelines.cache.hdf5 import FORMAT, open_for_reading
+from pipelines.cache.hdf5 import FORMAT, create, open_for_reading
 from pipelines.cache.tables import ClipRow, write_clips
 from pipelines.corpora import index_corpus
 from pipelines.recipe.loading import load_recipe, override_recipe
@@ -202,25 +202,39 @@ def test_memory_is_a_few_kilobytes_a_clip(step, tmp_path):
 
 
 class Shard:
-    open_now = 0
+    """A reader of a file, as those of the cache."""
 
     def __init__(self, path):
-        self.path = path
-        Shard.open_now += 1
+        self.path, self._file = path, open_for_reading(path, "faces")
 
-    def close(self):
-        Shard.open_now -= 1
+    def kind(self):
+        return self._file.attrs["kind"]
+
+
+def files_open(folder):
+    """How many files of a folder this process has open."""
+    links = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    return sum(os.readlink(path).startswith(str(folder)) for path in links if os.path.lexists(path))
 
 
 def test_only_so_many_shards_are_open_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "_OPEN_AT_ONCE", 3)
-    shards = OpenShards(Workspace(tmp_path), "faces", Shard)
+    workspace = Workspace(tmp_path)
+    workspace.shard("faces", "a").parent.mkdir(parents=True)
+    for group in "abcdefg":
+        create(workspace.shard("faces", group), "faces").close()
+    shards = OpenShards(workspace, "faces", Shard)
     for group in "abcdefa":
         assert shards[group].path.stem == group
-        assert Shard.open_now <= 3
+        assert files_open(tmp_path) <= 3
     latest = shards["f"], shards["a"]
     assert shards["g"]
     assert (shards["f"], shards["a"]) == latest
+    for group in "bcde":
+        assert shards[group]
+    assert latest[0].kind() == b"faces", "one that is read is not closed under its reader"
+    del latest
+    assert files_open(tmp_path) == 3
 
 
 def test_a_reader_keeps_nothing_of_what_it_read(tmp_path):

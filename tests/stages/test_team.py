@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipelines.errors import SettingsError
+from pipelines.errors import MtpkdError, SettingsError
 from pipelines.recipe.loading import override_recipe
 from pipelines.stages import distill, preprocess, run_before
-from pipelines.stages.team import assembled
+from pipelines.stages.fitting import fabric_for
+from pipelines.stages.team import _losses_told, assembled
 from pipelines.training.checkpoints import load_checkpoint
 from pipelines.workspace import Workspace
 
@@ -73,13 +74,17 @@ def torchrun():
     return ["-m", "torch.distributed.run", "--nproc-per-node", "2", *address]
 
 
-def start(launcher, root, *options, pause_s=0.0):
-    """`mtpkd distill --with-dependencies`; its workspace and moment tell its processes from those of other runs."""
+def start(launcher, root, *options, pause_s=0.0, names=None):
+    """`mtpkd distill --with-dependencies`; its workspace and moment tell its processes from those of other runs.
+
+    `names`: of the environment, as they are told by whoever starts the processes of a team.
+    """
     command = [*launcher, str(CHILD), "distill", "--with-dependencies", "--workspace", str(root), *map(str, options)]
     path = os.pathsep.join([str(CHILD.parents[2]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "MTPKD_PAUSE_S": str(pause_s), "MTPKD_RUN": run_of(root)}
     for name in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         environment.pop(name, None)
+    environment |= names or {}
     return subprocess.Popen(
         [sys.executable, *command],
         stdout=subprocess.PIPE,
@@ -87,6 +92,14 @@ def start(launcher, root, *options, pause_s=0.0):
         text=True,
         env=environment,
     )
+
+
+def step_of_slurm(rank, *, tasks=2, nodes=1):
+    """What srun tells a task, in a job that asked for others and is called as interactive ones are."""
+    told = {"STEP_NUM_TASKS": tasks, "STEP_NUM_NODES": nodes, "STEP_ID": 1, "STEP_NODELIST": "127.0.0.1"}
+    told |= {"PROCID": rank, "LOCALID": rank % (tasks // nodes), "NODEID": rank // (tasks // nodes), "NTASKS": tasks}
+    told |= {"JOB_ID": os.getpid(), "JOB_NAME": "interactive", "NTASKS_PER_NODE": 7}
+    return {f"SLURM_{name}": str(value) for name, value in told.items()}
 
 
 def run_of(root):
@@ -170,7 +183,7 @@ def test_what_two_processes_made_is_not_stale_for_one(recipe, together, caplog):
         assert any(line.startswith(f"{stage}: up to date") for line in said), said
 
 
-def test_killed_processes_end_the_run_and_the_next_goes_on(cached, together, tmp_path):
+def test_killed_processes_end_the_run_and_the_next_goes_on_under_srun(cached, together, tmp_path):
     root = shutil.copytree(cached, tmp_path / "w")
     out = kill_in_training([], root, "--devices", 2, rank=0)
     assert "mtpkd: error: process 1: another process of this training ended" in out
@@ -179,16 +192,49 @@ def test_killed_processes_end_the_run_and_the_next_goes_on(cached, together, tmp
     assert "goes on where it stopped" in out
     assert "mtpkd_cli/main.py" not in out, "only torchrun shows its own traceback"
     assert 12 > saved(root) >= 2
-    child = start(torchrun(), root)
-    out = child.communicate(timeout=LONGEST_S)[0]
-    assert child.returncode == 0, out
+    children = [start([], root, names=step_of_slurm(rank)) for rank in range(2)]
+    said = [child.communicate(timeout=LONGEST_S)[0] for child in children]
+    assert [child.returncode for child in children] == [0, 0], said
+    assert "distill: done in" in said[0]
+    assert not said[1], "the first process speaks"
     for name in artifacts(together[0]):
         assert (root / name).read_bytes() == (together[0] / name).read_bytes(), name
     assert not list(root.rglob("*.resume"))
 
 
+@pytest.mark.parametrize(
+    ("names", "asked", "message"),
+    [
+        (step_of_slurm(0), {"devices": 4}, "--devices 4: srun started --devices 2 --nodes 1; leave"),
+        (step_of_slurm(0, tasks=4, nodes=2), {"devices": 2, "nodes": 1}, "srun started --devices 2 --nodes 2; leave"),
+        (step_of_slurm(0, tasks=5, nodes=2), {}, "srun started 5 processes on 2 machines: start as many on each"),
+        (
+            {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "1", "WORLD_SIZE": "2"},
+            {"devices": 2},
+            "--devices 2: torchrun started --devices 1 --nodes 2; leave",
+        ),
+    ],
+)
+def test_options_that_contradict_who_started_the_processes_are_refused(recipe, monkeypatch, names, asked, message):
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=message), assembled(recipe, **asked):
+        pass
+
+
+def test_a_job_of_several_tasks_is_no_step_of_them(recipe, monkeypatch):
+    """The script of a job runs once, whatever it asked for."""
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with assembled(recipe) as team:
+        assert team is None
+    assert fabric_for(recipe).world_size == 1
+
+
 def test_a_team_leaves_no_room_for_workers_and_needs_somebody_to_start_other_machines(recipe, monkeypatch):
-    for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "NODE_RANK"):
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_TASKS", "NODE_RANK"):
         monkeypatch.delenv(name, raising=False)
     asked = {
         "--workers 3: 2 processes train": {"devices": 2, "instead_of": "--workers 3"},
@@ -199,3 +245,16 @@ def test_a_team_leaves_no_room_for_workers_and_needs_somebody_to_start_other_mac
             pass
     with assembled(recipe, instead_of="--workers 3") as team:
         assert team is None
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("[../gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:1", MtpkdError),
+        ("ncclRemoteError: A call failed possibly due to a network error or a remote process exiting", MtpkdError),
+        ("ncclInvalidUsage: Duplicate GPU detected : rank 0 and rank 1 both on CUDA device 1", RuntimeError),
+    ],
+)
+def test_only_what_says_that_a_process_is_lost_is_told_as_that(said, told):
+    with pytest.raises(told), _losses_told():
+        raise RuntimeError(said)

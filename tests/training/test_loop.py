@@ -3,7 +3,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from pipelines.errors import LeakageError, TrainingDiverged
+from pipelines.errors import LeakageError, MtpkdError, TrainingDiverged
 from pipelines.objectives.base import LossTerms
 from pipelines.protocols.audit import Evidence
 from pipelines.protocols.splits import Split
@@ -247,3 +247,12 @@ def test_a_training_that_diverges_says_so(tmp_path):
         TrainingDiverged, match=r"regression: the training loss is nan in epoch 0; lower its learning_rate"
     ):
         fit(Regression(scale=float("nan")), settings(), context(tmp_path))
+
+
+def test_a_batch_that_no_memory_holds_is_told_with_what_helps(tmp_path):
+    class Large(Regression):
+        def loss(self, outputs, truth):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    with pytest.raises(MtpkdError, match=r"regression: .* does not hold a step of batch_size = 16: lower it"):
+        fit(Large(), settings(batch_size=16), context(tmp_path))

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from pipelines.objectives import METHODS
-from pipelines.training.sharing import Share
+from pipelines.training.sharing import Share, share_batch_norm
 
 CHILD = Path(__file__).with_name("sharing_child.py")
 LONGEST_S = 200.0
@@ -109,3 +111,28 @@ def test_one_process_hands_everything_on_untouched():
     inputs = (torch.ones(3, 2), {"faces": torch.ones(3)})
     assert Share().of_inputs(inputs) is inputs
     assert Share().gathered(inputs, 3) is inputs
+
+
+def test_no_network_is_given_an_empty_batch():
+    """Half-precision attention on a CUDA device refuses one."""
+    embeddings, present = {"faces": torch.randn(1, 3)}, {"faces": torch.ones(1, dtype=torch.bool)}
+    given = Share(1, 2).of_inputs((embeddings, present))
+    assert torch.equal(given[0]["faces"], embeddings["faces"])
+    assert torch.equal(given[1]["faces"], present["faces"])
+
+
+class NoCopies(TorchFunctionMode):
+    """Refuses tensors that are made on a device from values of the host."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        assert func not in (torch.tensor, torch.as_tensor, torch.Tensor.new_tensor), "the host waits for the copy"
+        return func(*args, **(kwargs or {}))
+
+
+def test_batch_norm_of_several_processes_waits_for_no_device(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda values: None)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    share_batch_norm(network)
+    network.to("meta")
+    with NoCopies():
+        network(torch.empty(2, 3, 8, 8, device="meta")).sum().backward()

@@ -11,6 +11,8 @@
 
 import logging
 import os
+import re
+import socket
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,6 +31,10 @@ _AWAITED = ("begin", "start", DONE, FAILED)
 """What must have arrived, with all that was said before it, before a task goes on: it may be its last word."""
 _STOPPED_S = 10.0
 """How long stopped tasks are waited for."""
+_KNOCK_S = 5.0
+"""How long a machine may take to open a connection."""
+_PARTS = 10_000
+"""Of a processor or a graphics card: Ray counts in them."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,8 @@ class RayCluster(Executor):
     """A Ray cluster.
 
     Attributes:
-        address: `auto` for the one that runs on this machine, HOST:PORT or ray://HOST:PORT for one elsewhere, `local`
-            to start one on this machine that ends with this process.
+        address: `auto` for the one that runs on this machine, HOST:PORT of its head where several do, `local` to start
+            one on this machine that ends with this process.
     """
 
     address: str = "auto"
@@ -47,13 +53,16 @@ class RayCluster(Executor):
         return RayCrew(self, task, limit_s=limit_s, site=Site.here(root))
 
     def connect(self) -> None:
-        """Be part of the cluster, once a process. Raises SettingsError without Ray or its cluster."""
+        """Be part of the cluster, once a process. Raises SettingsError without Ray or its cluster, or as `_check`."""
+        if self.address != "local":  # read when Ray is imported; or it asks for ten minutes where nobody is any more
+            os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")
         try:
             import ray
         except ImportError:
             raise SettingsError("--executor ray: Ray is not installed: pip install 'mtpkd[ray]'") from None
         if ray.is_initialized():
             return
+        self._check()
         # Of a cluster that is started here. Ray would put its workers behind everybody else on the machine.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_worker_niceness", "0")
@@ -61,11 +70,35 @@ class RayCluster(Executor):
         try:
             ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().partition("\n")[0]
+            raise self._unanswered(error) from None
+
+    def _check(self) -> None:
+        """Raises SettingsError for what Ray would refuse less clearly, or only after minutes."""
+        gpus = self.gpus or 0
+        if gpus != round(gpus, 4) or (gpus > 1 and gpus % 1):
             raise SettingsError(
-                f"--address {self.address}: no Ray cluster answers there ({reason}): start one with "
-                "`ray start --head`, or use --address local"
-            ) from None
+                f"--num-gpus {gpus:g}: Ray gives a task whole graphics cards, or a share of one with four decimals"
+            )
+        address = os.environ.get("RAY_ADDRESS", self.address) if self.address == "auto" else self.address
+        if address in ("", "auto", "local"):
+            return
+        place = re.fullmatch(r"\[?([^/\s]+?)\]?:(\d{1,5})", address)
+        if place is None or int(place[2]) > 65535:
+            raise SettingsError(
+                f"--address {address}: expected auto, local or HOST:PORT. The command works on a machine of the "
+                "cluster: make this one part of it with `ray start --address HOST:PORT`"
+            )
+        try:
+            socket.create_connection((place[1], int(place[2])), timeout=_KNOCK_S).close()
+        except OSError as error:
+            raise self._unanswered(error) from None
+
+    def _unanswered(self, error: Exception) -> SettingsError:
+        reason = str(error).strip().partition("\n")[0]
+        return SettingsError(
+            f"--address {self.address}: no Ray cluster answers there ({reason}): start one with `ray start --head`, or "
+            "use --address local"
+        )
 
 
 class RayCrew(Elsewhere):
@@ -96,7 +129,10 @@ class RayCrew(Elsewhere):
         if not self._slots():
             cards = f" and {needs.gpus:g} of a graphics card" if needs.gpus else ""
             log.warning(
-                "warning: no node of the Ray cluster has %d processors%s for a task: waiting for one", needs.cpus, cards
+                "warning: no node of the Ray cluster has %d processor%s%s for a task: waiting for one",
+                needs.cpus,
+                "s" * (needs.cpus > 1),
+                cards,
             )
 
     def _close(self, *, failed: bool) -> None:
@@ -122,12 +158,18 @@ class RayCrew(Elsewhere):
         """How many tasks all nodes carry."""
         needs = {"CPU": self._executor.cpus, "GPU": self._executor.gpus or 0}
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        return sum(min(int(node.get(name, 0) // need) for name, need in needs.items() if need) for node in nodes)
+        return sum(min(_fits(need, node.get(name, 0)) for name, need in needs.items() if need) for node in nodes)
 
     def _listen(self) -> Iterable[Word]:
         ended, _ = self._ray.wait(list(self._tasks), num_returns=1, timeout=_POLL_S)
         # What they said is read after it is known that they ended, so nothing is missed, and told before.
-        words = self._ray.get(self._mailbox.empty.remote())
+        try:
+            words = self._ray.get(self._mailbox.empty.remote())
+        except self._ray.exceptions.RayActorError:
+            raise MtpkdError(
+                "the process that tasks of the Ray cluster report to, on this machine, was killed, most often because "
+                "memory ran out: run the command again, it goes on where it stopped"
+            ) from None
         return [*words, *(word for ref in ended for word in self._last(ref))]
 
     def _last(self, ref: Any) -> Iterator[Word]:
@@ -140,11 +182,12 @@ class RayCrew(Elsewhere):
         except (errors.WorkerCrashedError, errors.OutOfMemoryError):
             yield number, DIED, False
         except errors.RayError as error:
-            yield number, FAILED, (MtpkdError(f"a task of the Ray cluster failed: {error}"), "")
+            yield number, FAILED, (MtpkdError(_explained(error)), str(error))
 
     def _stop(self, number: int) -> None:
         for ref in [ref for ref, known in self._tasks.items() if known == number]:
             self._ray.cancel(ref, force=True)
+            self._ray.wait([ref], timeout=_STOPPED_S)  # or two would write what the next one makes
             del self._tasks[ref]
 
 
@@ -162,6 +205,20 @@ class Mailbox:
         """All words, which are not kept any longer."""
         words, self._words = self._words, []
         return words
+
+
+def _fits(need: float, room: float) -> int:
+    """How often a need fits; of floats, 1 // 0.1 would be 9."""
+    return round(room * _PARTS) // round(need * _PARTS)
+
+
+def _explained(error: Exception) -> str:
+    """What went wrong with a task, not in it: the last line of what Ray says, those before are a traceback."""
+    reason = str(error).strip().splitlines()[-1].strip()
+    return (
+        f"a task of the Ray cluster failed: {reason}: see whether the same mtpkd, with the same extras, is "
+        "installed on all machines"
+    )
 
 
 def _attend(number: int, unit: Any, home: tuple[Task, Site], mailbox: Any) -> None:

@@ -6,11 +6,16 @@
 - A job outlives this process. The next one that works in the workspace removes the folder: then a job that wants to
   say something ends instead, and one that still waits in the queue finds nothing to do.
 - A job that ran out of its time, or lost its node, is no suspect: its unit goes on where it stopped, in another job.
+  Slurm warns it before, and submitit would take that for an error of the unit, or send the job to the queue again. So
+  a job that is warned says that it leaves, and one that Slurm itself begins again finds that it has left.
 """
 
 import importlib.util
+import os
 import shutil
+import signal
 import struct
+import subprocess
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -20,7 +25,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from pipelines.errors import SettingsError
+from pipelines.errors import MtpkdError, SettingsError
+from pipelines.stages.execution import default_workers
 from pipelines.stages.executors import Executor
 from pipelines.stages.executors.elsewhere import DIED, Elsewhere, Site, Word, attend
 from pipelines.stages.workers import Task
@@ -29,15 +35,19 @@ _POLL_S = {"local": 0.2, "slurm": 2.0}
 _AT_A_TIME = 32
 _PORTIONS = 4
 """Elements of an array for each that may run at a time: units differ in length."""
+_MOST_ELEMENTS = 1000
+"""Of an array; Slurm's own MaxArraySize, where nobody has raised it, is one more."""
 _PATIENCE = 5
 """How often a job that has ended is asked for its last words: a shared disk shows them late."""
 _LOST = ("TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "REVOKED")
+_WARNINGS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
+"""That a job is about to be killed."""
 _LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
 class SlurmArray(Executor):
-    """Array jobs; `workers` is how many elements run at a time, by default 32.
+    """Array jobs; `workers` is how many elements run at a time, by default 32, or what this machine's processors carry.
 
     Attributes:
         partition: to submit to; None for the cluster's default.
@@ -83,7 +93,8 @@ class SlurmArray(Executor):
     @property
     def at_a_time(self) -> int:
         """Elements of an array that run at a time."""
-        return self.workers or _AT_A_TIME
+        here = max(1, default_workers() // self.cpus)
+        return self.workers or (here if self.cluster == "local" else _AT_A_TIME)
 
 
 class SlurmCrew(Elsewhere):
@@ -105,27 +116,42 @@ class SlurmCrew(Elsewhere):
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def _close(self, *, failed: bool) -> None:
-        for number in self._running:
-            self._stop(number)
+        if self._executor.cluster == "slurm" and self._running:  # one call, for there may be a thousand
+            arrays = {self._jobs[number].job_id.partition("_")[0] for number in self._running}
+            subprocess.run(["scancel", *sorted(arrays)], check=False)
+        else:
+            for number in self._running:
+                self._stop(number)
         if not failed:  # or it holds what the jobs printed
             shutil.rmtree(self._folder.parent, ignore_errors=True)
 
     def _portions(self, waiting: deque[Any]) -> Iterator[list[Any]]:
         rounds = 1 if self._executor.cluster == "local" else _PORTIONS  # which runs all of an array at once
-        size = ceil(len(waiting) / (rounds * self._executor.at_a_time))
+        size = ceil(len(waiting) / min(rounds * self._executor.at_a_time, _MOST_ELEMENTS))
         portions = [
             [waiting.popleft() for _ in range(min(size, len(waiting)))] for _ in range(ceil(len(waiting) / size))
         ]
         numbers = range(self._assigned, self._assigned + len(portions))
         journals = {number: Journal(self._folder / f"{number}.journal") for number in numbers}
-        with self._submitter.batch():
-            jobs = [
-                self._submitter.submit(_attend, units, self._task, self._site, journals[number])
-                for number, units in zip(numbers, portions, strict=True)
-            ]
+        self._jobs |= dict(zip(numbers, self._submit(portions, list(journals.values())), strict=True))
         self._journals |= journals
-        self._jobs |= dict(zip(numbers, jobs, strict=True))
         yield from portions
+
+    def _submit(self, portions: list[list[Any]], journals: "list[Journal]") -> list[Any]:
+        from submitit.core.utils import FailedJobError
+
+        try:
+            with self._submitter.batch():
+                return [
+                    self._submitter.submit(_attend, units, self._task, self._site, journal)
+                    for units, journal in zip(portions, journals, strict=True)
+                ]
+        except FailedJobError as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise MtpkdError(
+                f"sbatch refused the jobs: {reason}: see whether --partition, --time and --num-gpus are what this "
+                "cluster allows"
+            ) from None
 
     def _listen(self) -> Iterable[Word]:
         time.sleep(_POLL_S[self._executor.cluster])
@@ -147,6 +173,11 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._at = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was said."""
+        return self._path.exists()
 
     def write(self, kind: str, value: Any) -> None:
         """Add a word. Raises FileNotFoundError when nobody wants to hear it any more."""
@@ -177,6 +208,16 @@ class Journal:
 
 def _attend(units: list[Any], task: Task, site: Site, journal: Journal) -> None:
     """A job."""
+    if journal.begun:
+        journal.write(DIED, True)
+        return
+
+    def leave(signum: int, frame: Any) -> None:
+        journal.write(DIED, True)
+        os._exit(1)  # at once: others are about to write what this one writes
+
+    for warning in _WARNINGS:
+        signal.signal(warning, leave)
     for unit in units:
         if not attend(unit, task, site, journal.write):
             return

@@ -1,5 +1,6 @@
 """Two real Ray nodes on loopback: worker processes, a whole node and the driver are killed, and nothing is lost."""
 
+import importlib
 import logging
 import os
 import shutil
@@ -13,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import SettingsError, UnreadableMedia
+from pipelines.errors import MtpkdError, UnreadableMedia
 from pipelines.recipe.loading import render_recipe
 from pipelines.stages import compare, preprocess
 from pipelines.stages.executors.elsewhere import Site
 from pipelines.stages.executors.ray_cluster import RayCluster, RayCrew
 from pipelines.stages.workers import Death, Progress
+from pipelines.training.device import DEVICE_VARIABLE
 from pipelines.workspace import Workspace
 
 ray = pytest.importorskip("ray", reason="RAY NOT TESTED: pip install 'mtpkd[ray]'")
@@ -188,7 +190,7 @@ def act(unit, send):
         os.kill(os.getpid(), 9)
     if action == "raise":
         raise UnreadableMedia(file, "no good")
-    file.write_text(os.getcwd())
+    file.write_text(f"{os.getcwd()} {os.environ['MTPKD_DEVICE']}")
     send("advance", 2)
 
 
@@ -199,6 +201,7 @@ def crew(executor, tmp_path, monkeypatch):
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(DEVICE_VARIABLE, "cuda")
     yield lambda limit_s=None: RayCrew(executor, act, limit_s=limit_s, site=Site.here(tmp_path))
     cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
@@ -213,7 +216,7 @@ def test_deaths_lateness_and_progress_are_told_as_by_local_workers(crew, tmp_pat
         "dead": Death(units[2], "place", "dead", 0, late=False, exit_code=None),
     }
     assert [event for event in told if isinstance(event, Progress)] == [Progress("advance", 2)]
-    assert (tmp_path / "quick").read_text() == str(tmp_path), "tasks work in the folder of the command"
+    assert (tmp_path / "quick").read_text() == f"{tmp_path} cuda", "tasks work in the folder and on the device said"
 
 
 def test_an_error_crosses_with_its_values_and_its_place(crew, tmp_path):
@@ -223,14 +226,28 @@ def test_an_error_crosses_with_its_values_and_its_place(crew, tmp_path):
     assert "in act" in caught.value.__notes__[0]
 
 
-def test_without_ray_or_its_cluster_the_remedy_is_named(monkeypatch):
-    def nobody(**_):
-        raise ConnectionError("Could not find any running Ray instance.\nAnd more.")
+def test_a_killed_mailbox_ends_the_command_in_words(crew, running, tmp_path):
+    def kill():
+        until = time.monotonic() + LONGEST_S
+        while not (mailboxes := running("ray::Mailbox")):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        for number in mailboxes:
+            os.kill(number, signal.SIGKILL)
 
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", nobody)
-    with pytest.raises(SettingsError, match=r"--address auto: no Ray cluster answers .* `ray start --head`"):
-        RayCluster().connect()
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(SettingsError, match=r"pip install 'mtpkd\[ray\]'"):
-        RayCluster().connect()
+    with crew() as workers:
+        kill()
+        with pytest.raises(MtpkdError, match=r"report to, on this machine, was killed.* run the command again"):
+            list(workers.work([(tmp_path / "a", "hang")]))
+
+
+def test_a_machine_without_this_package_is_told_in_one_line(executor, crew, monkeypatch, tmp_path):
+    (tmp_path / "only_here.py").write_text("def act(unit, send):\n    pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    only_here = importlib.import_module("only_here")
+    lonely = RayCrew(executor, only_here.act, limit_s=None, site=Site.here(tmp_path))
+    with pytest.raises(MtpkdError) as caught, lonely as workers:
+        list(workers.work([1]))
+    said = str(caught.value)
+    assert said.startswith("a task of the Ray cluster failed: ModuleNotFoundError: No module named 'only_here': see")
+    assert "\n" not in said

@@ -1,6 +1,7 @@
 """Array jobs through submitit, run on this machine: a killed job, a killed driver, and what a journal holds."""
 
 import logging
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,8 +15,10 @@ import pytest
 from pipelines.errors import MtpkdError, SettingsError
 from pipelines.recipe.loading import render_recipe
 from pipelines.stages import preprocess
-from pipelines.stages.executors.elsewhere import Site
+from pipelines.stages.executors import slurm
+from pipelines.stages.executors.elsewhere import DIED, Site
 from pipelines.stages.executors.slurm import Journal, SlurmArray
+from pipelines.stages.workers import DONE
 from pipelines.workspace import Workspace
 
 pytest.importorskip("submitit", reason="SLURM NOT TESTED: pip install 'mtpkd[slurm]'")
@@ -118,3 +121,86 @@ def test_a_machine_that_is_not_at_home_says_what_is_missing(tmp_path, monkeypatc
     other = Site(here.folder, here.folder, "0.0.0", ())
     with pytest.raises(MtpkdError, match=r"the work is that of 0\.0\.0: install the same version"):
         other.enter()
+
+
+def act(unit, send):
+    """A unit is what happens: a signal that its process is sent, or nothing."""
+    send("begin", "place")
+    if unit:
+        os.kill(os.getpid(), unit)
+    send("advance", 1)
+
+
+def job(units, site, journal):
+    """Does what a job does, in a process of its own; how it ended, and what it said."""
+    process = multiprocessing.get_context("fork").Process(target=slurm._attend, args=(units, act, site, journal))
+    process.start()
+    process.join(60)
+    return process.exitcode, list(journal.read())
+
+
+@pytest.mark.parametrize("warning", [signal.SIGUSR2, signal.SIGTERM])
+def test_a_job_that_is_warned_of_its_end_leaves_and_blames_no_unit(tmp_path, warning):
+    status, said = job([0, warning, 0], Site.here(tmp_path), Journal(tmp_path / "j"))
+    assert status == 1
+    assert said == [("begin", "place"), ("advance", 1), (DONE, None), ("begin", "place"), (DIED, True)]
+
+
+def test_a_job_that_slurm_begins_again_has_left(tmp_path):
+    site, journal = Site.here(tmp_path), Journal(tmp_path / "j")
+    assert job([0], site, journal)[1][-1] == (DONE, None)
+    assert job([0], site, journal) == (0, [(DIED, True)])
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Puts a program of Slurm's where it is found."""
+
+    def put(name, script):
+        file = tmp_path / "bin" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{file.parent}:{os.environ['PATH']}")
+
+    for name in ("srun", "sacct"):
+        put(name, "")
+    return put
+
+
+def test_what_sbatch_refuses_is_told_in_one_line(program, tmp_path):
+    program("sbatch", "echo 'sbatch: error: Batch job submission failed: Invalid partition specified' >&2; exit 1")
+    with pytest.raises(MtpkdError) as caught, SlurmArray().crew(act, limit_s=None, root=tmp_path) as crew:
+        list(crew.work([0]))
+    said = "sbatch refused the jobs: sbatch: error: Batch job submission failed: Invalid partition specified: see"
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_array_is_no_larger_than_slurm_takes_and_ends_with_one_call(program, tmp_path, monkeypatch):
+    program("sbatch", f"cp $1 {tmp_path}/script; echo Submitted batch job 77")
+    program("scancel", f"echo $@ >> {tmp_path}/ended")
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(slurm.SlurmCrew, "_listen", interrupted)
+    with pytest.raises(KeyboardInterrupt), SlurmArray(workers=300).crew(act, limit_s=None, root=tmp_path) as crew:
+        list(crew.work(range(3000)))
+    assert "#SBATCH --array=0-999%300" in (tmp_path / "script").read_text()
+    assert (tmp_path / "ended").read_text() == "77\n"
+
+
+def test_on_this_machine_no_more_jobs_run_than_it_has_processors_for(monkeypatch):
+    monkeypatch.setattr(slurm, "default_workers", lambda: 8)
+    array = SlurmArray(cluster="local").needing(cpus=3, gpus=0)
+    assert array.at_a_time == 2
+    assert array.needing(cpus=16, gpus=0).at_a_time == 1
+    assert SlurmArray(cpus=3).at_a_time == 32
+    assert SlurmArray(workers=5, cluster="local").at_a_time == 5
+
+
+def test_cards_are_asked_for_whole(program, tmp_path):
+    program("sbatch", "")
+    submitter = SlurmArray(gpus=0.5).submitter(tmp_path)
+    assert submitter._executor.parameters["gpus_per_node"] == 1
