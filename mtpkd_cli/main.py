@@ -2,9 +2,10 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from mtpkd_cli import (
     align,
@@ -29,8 +30,19 @@ from mtpkd_cli import (
 )
 from pipelines.errors import MtpkdError
 
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Typer would end without a word when Ctrl-C is pressed."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail("interrupted: the same command goes on where it stopped", 130)
+
+
 app = typer.Typer(
     name="mtpkd",
+    cls=_Commands,
     help="Distil teachers that saw everything in the laboratory into a student that sees only the face.",
     no_args_is_help=True,
     add_completion=False,
@@ -81,10 +93,8 @@ def main() -> None:
         if error.errno is None:
             raise
         _fail(f"{error.filename or 'a file'}: {error.strerror}", 1)
-    except KeyboardInterrupt:
-        _fail("interrupted: the same command goes on where it stopped", 130)
 
 
-def _fail(message: str, status: int) -> None:
+def _fail(message: str, status: int) -> NoReturn:
     print(f"mtpkd: error: {message}", file=sys.stderr)
     sys.exit(status)

@@ -10,6 +10,7 @@
 import functools
 import json
 import os
+import shutil
 import socket
 import sys
 import time
@@ -22,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from pipelines.errors import WorkspaceInUse
 from pipelines.stages.team import Team
-from pipelines.workspace import PARTIAL, Workspace, cannot_write, write_text
+from pipelines.workspace import JOBS, PARTIAL, Workspace, cannot_write, write_text
 
 Parameters = ParamSpec("Parameters")
 Settings = TypeVar("Settings")
@@ -79,11 +80,15 @@ def hold(workspace: Workspace) -> Iterator[None]:
         yield
 
 
-def _tidy(*folders: Path) -> None:
-    """Remove what killed runs left of tables and settings; what they left of artifacts goes when those are made."""
-    for folder in folders:
-        for partial in folder.glob(PARTIAL):
-            partial.unlink(missing_ok=True)
+def _tidy(root: Path, cache: Path) -> None:
+    """Remove what killed runs left of tables and settings; what they left of artifacts goes when those are made.
+
+    Jobs that they left on other machines end when they find their folder gone.
+    """
+    for partial in (*root.glob(PARTIAL), *cache.glob(PARTIAL)):
+        partial.unlink(missing_ok=True)
+    for jobs in (*root.glob(JOBS), *root.glob(f"*/{JOBS}")):
+        shutil.rmtree(jobs, ignore_errors=True)
 
 
 def _note(root: Path) -> Path:

@@ -1,6 +1,6 @@
 """Where artifacts lie, what shaped them, whether they must be made again, and how they are written."""
 
-from pipelines.workspace.paths import Workspace, relative
+from pipelines.workspace.paths import JOBS, Workspace, relative
 from pipelines.workspace.sidecars import (
     Fingerprint,
     Recording,
@@ -15,7 +15,7 @@ from pipelines.workspace.sidecars import (
 from pipelines.workspace.writing import PARTIAL, atomic_path, cannot_write, remove_partials, write_csv, write_text
 
 __all__ = [
-    "PARTIAL", "Fingerprint", "Recording", "Workspace", "atomic_path", "cannot_write", "identify", "is_as_written",
-    "is_unchanged", "read_sidecar", "relative", "remove_partials", "sidecar", "stale_reason", "status_of", "write_csv",
-    "write_text",
+    "JOBS", "PARTIAL", "Fingerprint", "Recording", "Workspace", "atomic_path", "cannot_write", "identify",
+    "is_as_written", "is_unchanged", "read_sidecar", "relative", "remove_partials", "sidecar", "stale_reason",
+    "status_of", "write_csv", "write_text",
 ]  # fmt: skip

@@ -11,6 +11,8 @@ def relative(path: Path, root: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
+JOBS = ".slurm"
+"""Folder of a workspace in which jobs elsewhere report; one that finds it gone ends."""
 _SHARE = "labelled-"
 
 

@@ -4,6 +4,7 @@ import importlib.util
 
 import pytest
 
+from pipelines import stages
 from pipelines.corpora.synthetic import render_synthetic
 from pipelines.recipe.loading import override_recipe, render_recipe
 
@@ -170,3 +171,12 @@ def test_a_service_that_is_not_installed_is_said_before_any_work(mtpkd, tmp_path
     assert "pip install 'mtpkd[mlflow]'" in err
     assert not list(tmp_path.iterdir())
     assert mtpkd("run", "demo", "--track", "wandb")[0] == 2
+
+
+def test_an_interrupted_command_says_that_it_goes_on(mtpkd, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stages, "run_all", interrupted)
+    status, _, err = mtpkd("run", "demo")
+    assert (status, err) == (130, "mtpkd: error: interrupted: the same command goes on where it stopped\n")

@@ -12,13 +12,13 @@ from filelock import FileLock
 from pipelines.errors import MtpkdError, WorkspaceInUse
 from pipelines.stages import locking
 from pipelines.stages.locking import exclusive, hold
-from pipelines.workspace import Workspace
+from pipelines.workspace import JOBS, Workspace
 
 HOLDER = """
 import sys
 from pathlib import Path
 from pipelines.stages.locking import hold
-from pipelines.workspace import Workspace
+from pipelines.workspace import JOBS, Workspace
 sys.argv = ["mtpkd", "preprocess", "biovid"]
 with hold(Workspace(Path({root!r}))):
     print("held", flush=True)
@@ -106,3 +106,18 @@ def test_a_note_that_cannot_be_written_leaves_nothing_locked(workspace, monkeypa
     free = FileLock(workspace.root / ".lock")
     with free.acquire(timeout=0):
         assert caught.value.__traceback__  # which keeps the lock alive: it is released, not just forgotten
+
+
+def test_jobs_that_a_killed_command_left_elsewhere_find_their_folder_gone(workspace):
+    workspace.root.mkdir()
+    workspace.recipe.write_text("")  # what tells a workspace from a folder
+    share = workspace.labelled(0.3)
+    left = [place.root / JOBS / "1.journal" for place in (workspace, share)]
+    for journal in left:
+        journal.parent.mkdir(parents=True)
+        journal.write_bytes(b"x")
+    with hold(workspace):
+        assert not any(journal.parent.exists() for journal in left)
+        left[1].parent.mkdir()
+        with hold(share):
+            assert left[1].parent.exists(), "those of this command"

@@ -30,6 +30,7 @@ from pipelines.stages.execution import default_workers
 from pipelines.stages.executors import Executor
 from pipelines.stages.executors.elsewhere import DIED, Elsewhere, Site, Word, attend
 from pipelines.stages.workers import Task
+from pipelines.workspace import JOBS
 
 _POLL_S = {"local": 0.2, "slurm": 2.0}
 _AT_A_TIME = 32
@@ -110,8 +111,8 @@ class SlurmCrew(Elsewhere):
         self._ended: dict[int, int] = {}
 
     def _open(self) -> None:
-        shutil.rmtree(self._site.root / ".slurm", ignore_errors=True)
-        self._folder = self._site.root / ".slurm" / token_hex(4)
+        shutil.rmtree(self._site.root / JOBS, ignore_errors=True)
+        self._folder = self._site.root / JOBS / token_hex(4)
         self._submitter = self._executor.submitter(self._folder)
         self._folder.mkdir(parents=True, exist_ok=True)
 
