@@ -173,7 +173,8 @@ class Machines:
         os.environ[DEVICE_VARIABLE] = self.device.value
         # Who hands out work need not have what those have who do it.
         found = accelerator(self.device.value) if self.executor == "local" else self.device.value
-        logging.getLogger("mtpkd").info("device: %s, by --device; what is up to date stays so", found)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # those whom it starts need not repeat it
+            logging.getLogger("mtpkd").info("device: %s, by --device; what is up to date stays so", found)
 
     def _array_job(self) -> "Executor":
         from pipelines.stages.executors.slurm import SlurmArray

@@ -77,14 +77,17 @@ def _explained(death: Death, place: str, supervision: Supervision | None) -> str
             "stopped; a longer --clip-timeout gives it more time"
         )
     return (
-        f"a worker process was killed while it made {place}, most often because memory ran out: run the command again, "
-        "it goes on where it stopped; --workers 1 needs the least memory"
+        f"a worker process ended{_by(death)} while it made {place}, most often because memory ran out: run the "
+        "command again, it goes on where it stopped; --workers 1 needs the least memory"
     )
 
 
 def _why(death: Death, limit_s: float) -> str:
     if death.late:
         return f"took longer than --clip-timeout {limit_s:g} s allows"
+    return f"its reader ended twice{_by(death)}: memory ran out, or it crashes its decoder"
+
+
+def _by(death: Death) -> str:
     code = death.exit_code
-    how = "" if code is None else f" by {signal.Signals(-code).name}" if code < 0 else f" with exit status {code}"
-    return f"its reader ended twice{how}: memory ran out, or it crashes its decoder"
+    return "" if code is None else f" by {signal.Signals(-code).name}" if code < 0 else f" with exit status {code}"

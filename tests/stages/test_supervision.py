@@ -133,5 +133,5 @@ def test_a_death_that_no_clip_explains_ends_the_run_in_words(tmp_path):
     with pytest.raises(MtpkdError, match=r"memory ran out.*--workers 1"):
         run_units("stage", [Shard(tmp_path / "a", ())], dies_outside, workers=1, root=tmp_path, supervision=supervision)
     units = [Shard(tmp_path / name, ()) for name in "ab"]
-    with pytest.raises(MtpkdError, match="a worker process was killed while it made"):
+    with pytest.raises(MtpkdError, match="a worker process ended by SIGKILL while it made"):
         run_units("stage", units, dies_outside, workers=2, root=tmp_path)

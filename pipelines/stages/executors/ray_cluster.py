@@ -71,6 +71,7 @@ class RayCluster(Executor):
             ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR, **options)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise self._unanswered(error) from None
+        _hush()
 
     def _check(self) -> None:
         """Raises SettingsError for what Ray would refuse less clearly, or only after minutes."""
@@ -99,6 +100,17 @@ class RayCluster(Executor):
             f"--address {self.address}: no Ray cluster answers there ({reason}): start one with `ray start --head`, or "
             "use --address local"
         )
+
+
+def _hush() -> None:
+    """Keep what Ray prints of a dead worker off the terminal: it is told in our words, where a progress bar allows it.
+
+    Ray has no option for it; where a version has no such function, it goes on printing.
+    """
+    import ray._private.worker as inside
+
+    if hasattr(inside, "print_to_stdstream"):
+        inside.print_to_stdstream = lambda *_, **__: None
 
 
 class RayCrew(Elsewhere):
