@@ -2,8 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -143,14 +143,12 @@ class Machines:
             return cluster
         return self._array_job() if self.executor == "slurm" else self.workers
 
-    @contextmanager
-    def team(self, recipe: "Recipe") -> "Iterator[Team | None]":
+    def team(self, recipe: "Recipe") -> "AbstractContextManager[Team | None]":
         """The processes that train each model together; None where it is one. Raises as `assembled`."""
         from pipelines.stages.team import assembled
 
         others = {"--workers": self.workers, "--executor": None if self.executor == "local" else self.executor}
-        with assembled(recipe, devices=self.devices, nodes=self.nodes, instead_of=_given(others)) as team:
-            yield team
+        return assembled(recipe, devices=self.devices, nodes=self.nodes, instead_of=_given(others))
 
     def _check(self) -> None:
         slurm = {"--partition": self.partition, "--time": self.time, "--array": self.array, "--cluster": self.cluster}

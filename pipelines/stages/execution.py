@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from pipelines.stages.artifacts import Artifact, make, make_together
-from pipelines.stages.executors import AnyCrew, Executor, Workers
+from pipelines.stages.executors import Executor, Workers
 from pipelines.stages.supervision import Supervision, follow
 from pipelines.stages.team import Team
-from pipelines.stages.workers import Crew, Send, Task
+from pipelines.stages.workers import AnyCrew, Crew, Send, Task
 from pipelines.workspace import relative, status_of
 
 log = logging.getLogger("mtpkd")

@@ -9,8 +9,7 @@ from typing import Any
 
 from pipelines.errors import MtpkdError
 from pipelines.stages.artifacts import Artifact
-from pipelines.stages.executors import AnyCrew
-from pipelines.stages.workers import Death, Logged, Send
+from pipelines.stages.workers import AnyCrew, Death, Logged, Send
 
 log = logging.getLogger("mtpkd")
 _MACHINES = 5

@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -102,8 +103,33 @@ class Account:
         return Death(self.unit, self.place, self.clip, self.advanced, late, exit_code, lost)
 
 
-class Crew:
-    """A number of workers; leaving it kills those that are at work.
+class AnyCrew(ABC):
+    """Those who work on units, wherever they are.
+
+    Args:
+        limit_s: longest time a clip may take, or silence between two; None waits for ever.
+    """
+
+    def __init__(self, *, limit_s: float | None) -> None:
+        self._limit_s = limit_s
+        self._waiting: deque[Any] = deque()
+        self._alone: deque[Any] = deque()
+
+    def add(self, unit: Any, *, alone: bool = False) -> None:
+        """Put a unit at the end of what waits, also while events are read; `alone` while nothing else is at work."""
+        (self._alone if alone else self._waiting).append(unit)
+
+    @abstractmethod
+    def work(self, units: Iterable[Any]) -> Iterator[Event]:
+        """Do everything that waits, and yield what happens.
+
+        Raises:
+            whatever a unit raises, with the worker's traceback as a note.
+        """
+
+
+class Crew(AnyCrew):
+    """A number of workers of this machine; leaving it kills those that are at work.
 
     Args:
         size: most processes at a time.
@@ -112,12 +138,10 @@ class Crew:
     """
 
     def __init__(self, size: int, task: Task, *, limit_s: float | None = None) -> None:
+        super().__init__(limit_s=limit_s)
         self._size = size
         self._task = task
-        self._limit_s = limit_s
         self._workers: list[_Worker] = []
-        self._waiting: deque[Any] = deque()
-        self._alone: deque[Any] = deque()
 
     def __enter__(self) -> "Crew":
         return self
@@ -126,16 +150,8 @@ class Crew:
         for worker in self._workers:
             worker.dismiss()
 
-    def add(self, unit: Any, *, alone: bool = False) -> None:
-        """Put a unit at the end of what waits, also while events are read; `alone` while nothing else is at work."""
-        (self._alone if alone else self._waiting).append(unit)
-
     def work(self, units: Iterable[Any]) -> Iterator[Event]:
-        """Do everything that waits, and yield what happens.
-
-        Raises:
-            whatever a unit raises, with the worker's traceback as a note.
-        """
+        """See AnyCrew."""
         self._waiting.extend(units)
         while self._hand_out():
             busy = {worker.connection: worker for worker in self._workers if worker.busy}

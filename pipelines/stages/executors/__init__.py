@@ -1,7 +1,7 @@
 """Where units of work are done, when not in processes of this machine.
 
 An executor is a description, settled on the command line and handed down to `run_units` in place of a number of local
-processes. What it makes of itself, a crew, has the interface of `workers.Crew`; so nothing else knows the difference.
+processes. What it makes of itself is an `AnyCrew`, as local processes are; so nothing else knows the difference.
 
 - What a unit needs is said by its stage (`needing`): the threads of a training, or a share of a graphics card.
 - Units go to other machines with the folder of this process, and all paths in them mean the same there: the folder
@@ -11,28 +11,15 @@ processes. What it makes of itself, a crew, has the interface of `workers.Crew`;
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from pipelines.stages.team import Team
-from pipelines.stages.workers import Event, Task
+from pipelines.stages.workers import AnyCrew, Task
 
 Kind = TypeVar("Kind", bound="Executor")
-
-
-class AnyCrew(Protocol):
-    """What `workers.Crew` is, wherever its workers are."""
-
-    def add(self, unit: Any, *, alone: bool = False) -> None:
-        """Put a unit at the end of what waits; `alone` while nothing else is at work."""
-        ...
-
-    def work(self, units: Iterable[Any]) -> Iterator[Event]:
-        """Do everything that waits, and yield what happens."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ machine, or are told to leave it, are told apart from those who fall over their 
 import os
 import socket
 import traceback
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from typing import Any
 
 from pipelines import __version__
 from pipelines.errors import MtpkdError
-from pipelines.stages.workers import DONE, FAILED, Account, Event, Send, Task, raise_again
+from pipelines.stages.workers import DONE, FAILED, Account, AnyCrew, Event, Send, Task, raise_again
 
 DIED = "died"
 """Said of a worker that ended before its work was done; the value is whether it lost its machine."""
@@ -96,13 +96,11 @@ class Assignment:
         return True
 
 
-class Elsewhere(ABC):
+class Elsewhere(AnyCrew):
     """A crew whose workers are on other machines; leaving it stops those that are at work."""
 
     def __init__(self, *, limit_s: float | None) -> None:
-        self._limit_s = limit_s
-        self._waiting: deque[Any] = deque()
-        self._alone: deque[Any] = deque()
+        super().__init__(limit_s=limit_s)
         self._running: dict[int, Assignment] = {}
         self._assigned = 0
 
@@ -113,16 +111,8 @@ class Elsewhere(ABC):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._close(failed=error is not None)
 
-    def add(self, unit: Any, *, alone: bool = False) -> None:
-        """Put a unit at the end of what waits, also while events are read; `alone` while nothing else is at work."""
-        (self._alone if alone else self._waiting).append(unit)
-
     def work(self, units: Iterable[Any]) -> Iterator[Event]:
-        """Do everything that waits, and yield what happens.
-
-        Raises:
-            whatever a unit raises, with the worker's traceback as a note.
-        """
+        """See AnyCrew."""
         self._waiting.extend(units)
         while self._hand_out():
             for number, kind, value in self._listen():
